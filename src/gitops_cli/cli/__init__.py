@@ -1,0 +1,1 @@
+"""A terminal: one file for each command; printing happens in `render` only."""

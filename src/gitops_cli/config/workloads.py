@@ -1,0 +1,229 @@
+"""The part of Kubernetes manifests that every target reads, as Kubernetes spells it; other fields stay in `raw`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class _Spec(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Fields in camelCase; fields that no target reads are ignored here and kept in `raw`."""
+
+
+class HttpGet(_Spec):
+    """An HTTP probe."""
+
+    port: int | str
+    path: str = "/"
+    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
+
+
+class TcpSocket(_Spec):
+    """A probe that connects."""
+
+    port: int | str
+
+
+class Exec(_Spec):
+    """A probe that runs a command."""
+
+    command: tuple[str, ...] = ()
+
+
+class Probe(_Spec):
+    """When is it ready, alive, started. Seconds, and Kubernetes' defaults."""
+
+    http_get: HttpGet | None = None
+    tcp_socket: TcpSocket | None = None
+    exec: Exec | None = None
+    initial_delay_seconds: int = 0
+    period_seconds: int = 10
+    timeout_seconds: int = 1
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+class KeyRef(_Spec):
+    """A key of a Secret or ConfigMap."""
+
+    name: str
+    key: str
+    optional: bool = False
+
+
+class FieldRef(_Spec):
+    """A field of the pod itself."""
+
+    field_path: str
+
+
+class ValueFrom(_Spec):
+    """Where a value comes from."""
+
+    secret_key_ref: KeyRef | None = None
+    config_map_key_ref: KeyRef | None = None
+    field_ref: FieldRef | None = None
+
+
+class EnvVar(_Spec):
+    """One environment variable."""
+
+    name: str
+    value: str | None = None
+    value_from: ValueFrom | None = None
+
+
+class SourceName(_Spec):
+    """A whole ConfigMap or Secret by name."""
+
+    name: str
+    optional: bool = False
+
+
+class EnvFrom(_Spec):
+    """Every key of a ConfigMap or Secret as a variable."""
+
+    prefix: str = ""
+    config_map_ref: SourceName | None = None
+    secret_ref: SourceName | None = None
+
+
+class ContainerPort(_Spec):
+    """A port that a container listens on."""
+
+    container_port: int
+    name: str = ""
+    protocol: str = "TCP"
+
+
+class Container(_Spec):
+    """One container of a pod. `image` is the name of a service of gitops.yaml."""
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    env_from: tuple[EnvFrom, ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
+    working_dir: str = ""
+    readiness_probe: Probe | None = None
+    liveness_probe: Probe | None = None
+    startup_probe: Probe | None = None
+
+
+class PodSpec(_Spec):
+    """The pod: its containers and how long they may take to end, in seconds."""
+
+    containers: tuple[Container, ...]
+    init_containers: tuple[Container, ...] = ()
+    termination_grace_period_seconds: int = 30
+
+
+class Meta(_Spec):
+    """Name, namespace, labels."""
+
+    name: str
+    namespace: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class PodMeta(_Spec):
+    """Labels of the pods."""
+
+    labels: dict[str, str] = {}
+
+
+class PodTemplate(_Spec):
+    """What each pod looks like."""
+
+    metadata: PodMeta
+    spec: PodSpec
+
+
+class LabelSelector(_Spec):
+    """Which pods belong."""
+
+    match_labels: dict[str, str] = {}
+
+
+class Strategy(_Spec):
+    """How the new version takes over."""
+
+    type: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
+
+
+class DeploymentSpec(_Spec):
+    """What a Deployment wants."""
+
+    template: PodTemplate
+    selector: LabelSelector
+    replicas: int = 1
+    strategy: Strategy = Strategy()
+    progress_deadline_seconds: int = 600
+
+
+class Deployment(_Spec):
+    """apps/v1 Deployment."""
+
+    metadata: Meta
+    spec: DeploymentSpec
+    file: str = ""
+    line: int = 0
+
+
+class ServicePort(_Spec):
+    """One port of a Service."""
+
+    port: int
+    name: str = ""
+    target_port: int | str = 0
+    """0: the same number as `port`."""
+    protocol: str = "TCP"
+
+
+class ServiceObjectSpec(_Spec):
+    """What a Service wants."""
+
+    selector: dict[str, str] = {}
+    ports: tuple[ServicePort, ...] = ()
+
+
+class Service(_Spec):
+    """v1 Service."""
+
+    metadata: Meta
+    spec: ServiceObjectSpec
+    file: str = ""
+    line: int = 0
+
+
+class ConfigMap(_Spec):
+    """v1 ConfigMap."""
+
+    metadata: Meta
+    data: dict[str, str] = {}
+    file: str = ""
+    line: int = 0
+
+
+class Manifest(_Spec):
+    """Any object as it was written, with its place."""
+
+    api_version: str
+    kind: str
+    name: str
+    raw: dict[str, Any]
+    file: str
+    line: int
+
+
+class Manifests(_Spec):
+    """Everything under the manifests folder."""
+
+    deployments: tuple[Deployment, ...] = ()
+    services: tuple[Service, ...] = ()
+    config_maps: tuple[ConfigMap, ...] = ()
+    all: tuple[Manifest, ...] = ()

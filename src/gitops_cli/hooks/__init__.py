@@ -1,0 +1,1 @@
+"""Git comes in: one file for each hook."""

@@ -1,0 +1,1 @@
+"""The engine: step protocol, release model, journal, run, recover, lock."""

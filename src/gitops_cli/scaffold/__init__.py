@@ -1,0 +1,1 @@
+"""`gitops init`: write only what is missing."""

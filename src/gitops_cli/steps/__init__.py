@@ -1,0 +1,1 @@
+"""What a release does: one file for each step, and a catalogue."""

@@ -1,0 +1,1 @@
+"""Where a release lands: one protocol, one folder for each target."""
