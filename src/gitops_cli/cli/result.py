@@ -1,0 +1,30 @@
+"""What a command gives back: data for programs, lines and a table for people. Nothing is printed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, also for errors.")]
+HomeFolder = Annotated[
+    str, typer.Option("--home", metavar="DIR", help="The remote's folder; default: that of git remote `gitops`.")
+]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows for people."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended well."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    table: Table | None = None
