@@ -1,0 +1,98 @@
+"""One picture of everything that a push may move; taken before and after, and compared byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitops_cli.adapters.home import Home
+from gitops_cli.adapters.postgres import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PORT = re.compile(r"\b[1-9]\d{4}\b")
+_LEFTOVERS = ("*.lock", "*.tmp", "tmp_objdir-*", "*.partial", "*.journal")
+
+
+def _refs(home: Home) -> dict[str, str]:
+    out = subprocess.run(
+        ["git", "-C", str(home.repo), "for-each-ref", "--format=%(refname) %(objectname)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return dict(line.split(" ", 1) for line in out.splitlines())
+
+
+def _processes(home: Home) -> list[str]:
+    """Command lines of every process that has this remote's folder in its command line or environment."""
+    needle = os.fsencode(home.path)
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            if needle in command or home.digest.encode() in command:
+                found.append(_PORT.sub("PORT", command.replace(b"\0", b" ").decode("utf-8", "replace").strip()))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def _leftovers(home: Home) -> Iterator[str]:
+    for top in (home.repo, home.state):
+        for pattern in _LEFTOVERS:
+            for path in top.rglob(pattern):
+                name = str(path.relative_to(home.path))
+                if "/done/" in name or _is_our_flock(path, home) or name.startswith("state/cache/"):
+                    continue
+                yield name
+
+
+def _is_our_flock(path: Path, home: Home) -> bool:
+    """Our own flocks are files that stay; what counts is whether somebody holds them."""
+    return path.suffix == ".lock" and path.is_relative_to(home.state)
+
+
+def _page(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return f"{answer.status} {answer.read().decode()}"
+    except urllib.error.HTTPError as error:
+        return f"{error.code}"
+    except OSError as error:
+        return f"no answer: {error}"
+
+
+def _database(admin_url: str) -> dict[str, Any]:
+    import psycopg
+
+    with psycopg.connect(admin_url) as connection:
+        taken = fingerprint.take(connection)
+        rows = fingerprint.rows_digest(connection)
+        version = connection.execute("select to_regclass('alembic_version')::text").fetchone()
+        revisions = (
+            sorted(str(row[0]) for row in connection.execute("select version_num from alembic_version"))
+            if version and version[0]
+            else []
+        )
+    return {"schema": taken.digest, "rows": {table: list(value) for table, value in sorted(rows.items())}, "at": revisions}
+
+
+def snapshot(home: Home, *, admin_url: str = "", urls: dict[str, str] | None = None) -> str:
+    """Refs, schema, rows, processes, pages, locks and temporary files, as one text."""
+    picture: dict[str, Any] = {
+        "refs": _refs(home),
+        "processes": _processes(home),
+        "left over": sorted(_leftovers(home)),
+        "pages": {name: _page(url) for name, url in sorted((urls or {}).items())},
+    }
+    if admin_url:
+        picture["database"] = _database(admin_url)
+    return json.dumps(picture, indent=1, sort_keys=True)
