@@ -11,7 +11,7 @@ class _Spec(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Fields in camelCase; fields that no target reads are ignored here and kept in `raw`."""
 
 
-class HttpGet(_Spec):
+class HttpGet(_Spec, frozen=True):
     """An HTTP probe."""
 
     port: int | str
@@ -19,19 +19,19 @@ class HttpGet(_Spec):
     scheme: Literal["HTTP", "HTTPS"] = "HTTP"
 
 
-class TcpSocket(_Spec):
+class TcpSocket(_Spec, frozen=True):
     """A probe that connects."""
 
     port: int | str
 
 
-class Exec(_Spec):
+class Exec(_Spec, frozen=True):
     """A probe that runs a command."""
 
     command: tuple[str, ...] = ()
 
 
-class Probe(_Spec):
+class Probe(_Spec, frozen=True):
     """When is it ready, alive, started. Seconds, and Kubernetes' defaults."""
 
     http_get: HttpGet | None = None
@@ -44,7 +44,7 @@ class Probe(_Spec):
     failure_threshold: int = 3
 
 
-class KeyRef(_Spec):
+class KeyRef(_Spec, frozen=True):
     """A key of a Secret or ConfigMap."""
 
     name: str
@@ -52,13 +52,13 @@ class KeyRef(_Spec):
     optional: bool = False
 
 
-class FieldRef(_Spec):
+class FieldRef(_Spec, frozen=True):
     """A field of the pod itself."""
 
     field_path: str
 
 
-class ValueFrom(_Spec):
+class ValueFrom(_Spec, frozen=True):
     """Where a value comes from."""
 
     secret_key_ref: KeyRef | None = None
@@ -66,7 +66,7 @@ class ValueFrom(_Spec):
     field_ref: FieldRef | None = None
 
 
-class EnvVar(_Spec):
+class EnvVar(_Spec, frozen=True):
     """One environment variable."""
 
     name: str
@@ -74,14 +74,14 @@ class EnvVar(_Spec):
     value_from: ValueFrom | None = None
 
 
-class SourceName(_Spec):
+class SourceName(_Spec, frozen=True):
     """A whole ConfigMap or Secret by name."""
 
     name: str
     optional: bool = False
 
 
-class EnvFrom(_Spec):
+class EnvFrom(_Spec, frozen=True):
     """Every key of a ConfigMap or Secret as a variable."""
 
     prefix: str = ""
@@ -89,7 +89,7 @@ class EnvFrom(_Spec):
     secret_ref: SourceName | None = None
 
 
-class ContainerPort(_Spec):
+class ContainerPort(_Spec, frozen=True):
     """A port that a container listens on."""
 
     container_port: int
@@ -97,7 +97,7 @@ class ContainerPort(_Spec):
     protocol: str = "TCP"
 
 
-class Container(_Spec):
+class Container(_Spec, frozen=True):
     """One container of a pod. `image` is the name of a service of gitops.yaml."""
 
     name: str
@@ -113,7 +113,7 @@ class Container(_Spec):
     startup_probe: Probe | None = None
 
 
-class PodSpec(_Spec):
+class PodSpec(_Spec, frozen=True):
     """The pod: its containers and how long they may take to end, in seconds."""
 
     containers: tuple[Container, ...]
@@ -121,7 +121,7 @@ class PodSpec(_Spec):
     termination_grace_period_seconds: int = 30
 
 
-class Meta(_Spec):
+class Meta(_Spec, frozen=True):
     """Name, namespace, labels."""
 
     name: str
@@ -130,32 +130,32 @@ class Meta(_Spec):
     annotations: dict[str, str] = {}
 
 
-class PodMeta(_Spec):
+class PodMeta(_Spec, frozen=True):
     """Labels of the pods."""
 
     labels: dict[str, str] = {}
 
 
-class PodTemplate(_Spec):
+class PodTemplate(_Spec, frozen=True):
     """What each pod looks like."""
 
     metadata: PodMeta
     spec: PodSpec
 
 
-class LabelSelector(_Spec):
+class LabelSelector(_Spec, frozen=True):
     """Which pods belong."""
 
     match_labels: dict[str, str] = {}
 
 
-class Strategy(_Spec):
+class Strategy(_Spec, frozen=True):
     """How the new version takes over."""
 
     type: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
 
 
-class DeploymentSpec(_Spec):
+class DeploymentSpec(_Spec, frozen=True):
     """What a Deployment wants."""
 
     template: PodTemplate
@@ -165,7 +165,7 @@ class DeploymentSpec(_Spec):
     progress_deadline_seconds: int = 600
 
 
-class Deployment(_Spec):
+class Deployment(_Spec, frozen=True):
     """apps/v1 Deployment."""
 
     metadata: Meta
@@ -174,7 +174,7 @@ class Deployment(_Spec):
     line: int = 0
 
 
-class ServicePort(_Spec):
+class ServicePort(_Spec, frozen=True):
     """One port of a Service."""
 
     port: int
@@ -184,14 +184,14 @@ class ServicePort(_Spec):
     protocol: str = "TCP"
 
 
-class ServiceObjectSpec(_Spec):
+class ServiceObjectSpec(_Spec, frozen=True):
     """What a Service wants."""
 
     selector: dict[str, str] = {}
     ports: tuple[ServicePort, ...] = ()
 
 
-class Service(_Spec):
+class Service(_Spec, frozen=True):
     """v1 Service."""
 
     metadata: Meta
@@ -200,7 +200,7 @@ class Service(_Spec):
     line: int = 0
 
 
-class ConfigMap(_Spec):
+class ConfigMap(_Spec, frozen=True):
     """v1 ConfigMap."""
 
     metadata: Meta
@@ -209,7 +209,7 @@ class ConfigMap(_Spec):
     line: int = 0
 
 
-class Manifest(_Spec):
+class Manifest(_Spec, frozen=True):
     """Any object as it was written, with its place."""
 
     api_version: str
@@ -220,7 +220,7 @@ class Manifest(_Spec):
     line: int
 
 
-class Manifests(_Spec):
+class Manifests(_Spec, frozen=True):
     """Everything under the manifests folder."""
 
     deployments: tuple[Deployment, ...] = ()
