@@ -16,6 +16,7 @@
     │   └── Stopped             a signal ended it
     ├── Stuck                   exit 1: an undo failed too; the next push or `gitops recover` tries again
     ├── Unavailable             exit 1: something this machine must have is missing or does not answer
+    │   └── JournalLost         a journal can no longer be written: this process may not go on with it
     └── Bug                     exit 3: ours
 
 Codes never change their meaning; a new cause gets a new code. The text of a cause may hold what
@@ -158,6 +159,12 @@ class Unavailable(GitopsError):
     """Something this machine must have is missing or does not answer."""
 
     default_code = "unavailable"
+
+
+class JournalLost(Unavailable):
+    """A journal can no longer be written: this process may not go on with it."""
+
+    default_code = "journal.lost"
 
 
 class Bug(GitopsError):

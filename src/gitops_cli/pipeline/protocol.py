@@ -67,3 +67,25 @@ class Watcher(Protocol):
 
     def says(self, text: str) -> None:
         """Hear a line in between: progress, a log line, a warning."""
+
+
+class Silent:
+    """Nobody watches."""
+
+    def begins(self, step: str) -> None:
+        """Hear nothing."""
+
+    def ends(self, step: str, seconds: float, line: str) -> None:
+        """Hear nothing."""
+
+    def fails(self, step: str, seconds: float, reason: str) -> None:
+        """Hear nothing."""
+
+    def undoes(self, step: str, seconds: float) -> None:
+        """Hear nothing."""
+
+    def says(self, text: str) -> None:
+        """Hear nothing."""
+
+
+SILENT = Silent()
