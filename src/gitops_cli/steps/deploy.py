@@ -1,0 +1,52 @@
+"""Deploy: the new set becomes ready beside the old one and takes over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitops_cli.steps.jobs import run_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gitops_cli.pipeline.model import Release
+    from gitops_cli.pipeline.protocol import Record
+    from gitops_cli.steps.context import Context
+
+
+class Deploy:
+    """Jobs before, the set itself, jobs after. The old set stays at hand until the release is settled."""
+
+    name = "deploy"
+
+    def __init__(self, context: Context) -> None:
+        """Keep the surroundings."""
+        self._context = context
+
+    def plan(self, release: Release) -> Sequence[str]:
+        """Ask the target."""
+        return self._context.target.plan(self._context.wanted(release))
+
+    def do(self, release: Release, record: Record) -> str:
+        """Start the set, wait until it serves."""
+        context, wanted = self._context, self._context.wanted(release)
+        run_jobs(context, wanted, "before-deploy", record)
+        context.target.apply(wanted, record, context.watch)
+        line = context.target.wait(wanted, record, context.watch)
+        run_jobs(context, wanted, "after-deploy", record)
+        return line
+
+    def undo(self, release: Release, record: Record) -> None:
+        """Let the old set serve again and end the new one."""
+        del release
+        self._context.target.put_back(record)
+
+    def is_done(self, release: Release, record: Record) -> bool:
+        """A set counts as deployed once it serves."""
+        del record
+        return self._context.target.live().commit == release.commit
+
+    def settle(self, release: Release, record: Record) -> None:
+        """End what was replaced."""
+        del release
+        self._context.target.retire(record)

@@ -1,0 +1,63 @@
+"""How an environment stands: what was released, what runs, how far its branch is ahead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gitops_cli.adapters import records
+from gitops_cli.adapters.records import Released
+from gitops_cli.errors import GitopsError
+from gitops_cli.pipeline.protocol import SILENT
+from gitops_cli.steps.surroundings import allowed_level
+from gitops_cli.targets.protocol import Live
+
+if TYPE_CHECKING:
+    from gitops_cli.config.remote import Environment
+    from gitops_cli.steps.surroundings import Surroundings
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """One environment, as `gitops status` shows it."""
+
+    name: str
+    branch: str
+    target: str
+    mode: str
+    """`pushing` or `following`."""
+    tip: str
+    """What the branch names; empty when it does not exist yet."""
+    released: Released
+    ahead: int
+    """Commits of the branch that are not released."""
+    live: Live
+    open_release: int
+    """Number of a release that runs now or was cut off; 0 for none."""
+    sandbox: str
+
+
+def standing(around: Surroundings, environment: Environment) -> Standing:
+    """Look, without a lock and without changing anything."""
+    live = records.released(around.repo, environment.name)
+    tip = around.repo.resolve(environment.ref)
+    found = around.journal(environment.name).open_release()
+    return Standing(
+        name=environment.name,
+        branch=environment.branch,
+        target=environment.target,
+        mode=environment.release,
+        tip=tip,
+        released=live,
+        ahead=around.repo.count(live.commit, tip) if tip else 0,
+        live=around.context(environment, SILENT).target.live(),
+        open_release=found.number if found else 0,
+        sandbox=_sandbox(around),
+    )
+
+
+def _sandbox(around: Surroundings) -> str:
+    try:
+        return str(allowed_level(around.remote).value)
+    except GitopsError as error:
+        return error.cause

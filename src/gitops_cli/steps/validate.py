@@ -1,0 +1,55 @@
+"""Validate: what a commit says is well-formed, allowed and can follow what is live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitops_cli.config.history import compare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gitops_cli.pipeline.model import Release
+    from gitops_cli.pipeline.protocol import Record
+    from gitops_cli.steps.content import Content
+    from gitops_cli.steps.context import Context
+
+
+def check_follows(new: Content, live: Content | None) -> None:
+    """Refuse a history that cannot follow the live one: an applied file edited, branches that part."""
+    if live is not None:
+        compare(live.history, new.history)
+
+
+class Validate:
+    """Read everything the release needs; changes nothing, so there is nothing to undo."""
+
+    name = "validate"
+
+    def __init__(self, context: Context) -> None:
+        """Keep the surroundings."""
+        self._context = context
+
+    def plan(self, release: Release) -> Sequence[str]:
+        """Say what was read."""
+        return [self._context.content(release.commit).summary()]
+
+    def do(self, release: Release, record: Record) -> str:
+        """Read the commit, compare it with the live one, ask the target whether it can run it."""
+        del record  # nothing to put back
+        content = self._context.content(release.commit)
+        live = self._context.content(release.previous) if release.previous else None
+        check_follows(content, live)
+        self._context.target.check(self._context.wanted(release))
+        return content.summary()
+
+    def undo(self, release: Release, record: Record) -> None:
+        """Nothing was changed."""
+
+    def is_done(self, release: Release, record: Record) -> bool:
+        """Reading again costs little."""
+        del release, record
+        return False
+
+    def settle(self, release: Release, record: Record) -> None:
+        """Nothing was kept."""

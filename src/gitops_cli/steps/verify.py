@@ -1,0 +1,68 @@
+"""Verify: the checks of gitops.yaml, asked of the version that is about to be published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitops_cli.adapters import clock, web
+from gitops_cli.errors import Failed
+from gitops_cli.steps.jobs import run_checks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gitops_cli.config.project import Check
+    from gitops_cli.pipeline.model import Release
+    from gitops_cli.pipeline.protocol import Record
+    from gitops_cli.steps.context import Context
+
+
+class Verify:
+    """Reads only; a check that fails undoes the release."""
+
+    name = "verify"
+
+    def __init__(self, context: Context) -> None:
+        """Keep the surroundings."""
+        self._context = context
+
+    def plan(self, release: Release) -> Sequence[str]:
+        """Name the checks."""
+        return [f"check {name}" for name in self._context.content(release.commit).project.checks]
+
+    def do(self, release: Release, record: Record) -> str:
+        """Run every check."""
+        wanted = self._context.wanted(release)
+        count = run_checks(self._context, wanted, record)
+        urls = self._context.target.live().urls
+        for name, check in wanted.project.checks.items():
+            if check.http:
+                _ask(name, check, urls)
+                count += 1
+        return f"{count} check{'s'[:count != 1]}" if count else "no checks"
+
+    def undo(self, release: Release, record: Record) -> None:
+        """Nothing was changed."""
+
+    def is_done(self, release: Release, record: Record) -> bool:
+        """Asking again costs little."""
+        del release, record
+        return False
+
+    def settle(self, release: Release, record: Record) -> None:
+        """Nothing was kept."""
+
+
+def _ask(name: str, check: Check, urls: dict[str, str]) -> None:
+    """Ask until it answers with 2xx or 3xx or the check's time is over."""
+    url = urls.get(check.service) or next(iter(urls.values()), "")
+    if not url:
+        raise Failed(f"check {name} needs a Service with a port, and there is none", code="verify.no-service")
+    deadline = clock.monotonic() + check.timeout_seconds
+    while True:
+        status, reason = web.answers(url.rstrip("/") + check.http, timeout=check.timeout_seconds)
+        if 200 <= status < 400:  # noqa: PLR2004 - HTTP success and redirection
+            return
+        if clock.monotonic() > deadline:
+            raise Failed(f"check {name}: {check.http} answered {status or 'nothing'} ({reason})", code="verify.http")
+        clock.pause(0.2)
