@@ -1,0 +1,111 @@
+"""`gitops init`: write what is missing, make the remote, add it to git. All of it, or nothing of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gitops_cli.adapters.checkout import Checkout
+from gitops_cli.adapters.created import Created
+from gitops_cli.adapters.folder import FolderTree, walk
+from gitops_cli.adapters.text import safe
+from gitops_cli.config.load import load_project
+from gitops_cli.errors import Refused, UsageError
+from gitops_cli.scaffold import hooks
+from gitops_cli.scaffold.detect import detect, label
+from gitops_cli.scaffold.files import missing_files
+from gitops_cli.scaffold.remote import default_home, home_of, make_remote
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REMOTE = "gitops"
+"""What the git remote is called."""
+
+
+class Initialised(msgspec.Struct, frozen=True, kw_only=True):
+    """What `init` did."""
+
+    folder: str
+    branch: str
+    written: tuple[str, ...]
+    """Files of the project, relative to its top."""
+    remote: str
+    """The URL of git remote `gitops`; empty with `--no-remote`."""
+    home: str
+    """The folder of a remote on this machine that was made now; else empty."""
+    notes: tuple[str, ...]
+
+
+def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initialised:
+    """Make a project of a folder. Raises `Refused`, `BadInput`, `Unavailable`; then the folder is as it was."""
+    if remote and no_remote:
+        raise UsageError("--remote and --no-remote say the opposite", next_command="gitops init --help")
+    with Created() as created:
+        created.folder(folder)
+        checkout = _checkout(folder, created)
+        tree = checkout.tree()
+        found = detect(tree)
+        name = label(checkout.top.name)
+        missing = missing_files(tree, found, name)
+        for path, text in missing.items():
+            created.write(checkout.top / path, text.encode())
+        project = load_project(checkout.tree())
+        notes = list(hooks.install(checkout, created))
+        notes += _ignores_connection(checkout.tree(), project.migrations)
+        branch = checkout.branch
+        if not branch:
+            raise Refused(
+                "no branch is checked out", code="init.detached", next_command="git switch -c main, then: gitops init"
+            )
+        url, home = ("", "") if no_remote else _add_remote(checkout, remote, project.name, branch, created, notes)
+    return Initialised(
+        folder=str(checkout.top), branch=branch, written=tuple(missing), remote=url, home=home, notes=tuple(notes)
+    )
+
+
+def _checkout(folder: Path, created: Created) -> Checkout:
+    """Find the repository whose top the folder is, or make one."""
+    found = Checkout.open(folder)
+    if found is None:
+        walk(folder)  # a huge folder is refused before `git init`
+        created.grown(folder / ".git")
+        return Checkout.create(folder, "main")
+    if found.top.resolve() != folder.resolve():
+        raise Refused(
+            f"{folder} lies inside the repository {found.top}; gitops.yaml belongs to its top",
+            code="init.inside",
+            next_command=f"gitops init {found.top}",
+        )
+    return found
+
+
+def _add_remote(  # noqa: PLR0913 - the whole of a remote
+    checkout: Checkout, wanted: str, project: str, branch: str, created: Created, notes: list[str]
+) -> tuple[str, str]:
+    """Make the remote if it is to be on this machine, and add it to git. Gives its URL and its folder."""
+    there = checkout.remotes.get(REMOTE)
+    if there is not None:
+        if wanted:
+            notes.append(f"git remote {REMOTE} is already there and was left as it is: {safe(there)}")
+        return there, ""
+    home = home_of(wanted) if wanted else default_home(project, checkout.top)
+    url, made = wanted, ""
+    if home is not None:
+        done = make_remote(home, branch, created)
+        notes += done.notes
+        url, made = done.url, done.home if done.new else ""
+    created.keep(checkout.config_file)
+    checkout.add_remote(REMOTE, url)
+    return url, made
+
+
+def _ignores_connection(tree: FolderTree, folder: str) -> list[str]:
+    """Say which lines an existing env.py lacks; it is the developer's file, so it is not edited."""
+    from gitops_cli.config.history import env_advice  # noqa: PLC0415
+
+    path = f"{folder}/env.py"
+    if not folder or path not in tree.entries:
+        return []
+    return list(env_advice(path, tree.read([path])[path]))
