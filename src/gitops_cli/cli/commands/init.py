@@ -1,0 +1,51 @@
+"""`gitops init [DIR] [--remote URL] [--no-remote]`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gitops_cli.cli.result import AsJson, Result
+from gitops_cli.scaffold.init import Initialised, init
+
+
+def command(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="The project's folder.")] = ".",
+    *,
+    remote: Annotated[str, typer.Option(metavar="URL", help="Where the remote is; a path is made there.")] = "",
+    no_remote: Annotated[bool, typer.Option("--no-remote", help="Make and add no remote.")] = False,
+    as_json: AsJson = False,
+) -> Result:
+    """Write what is missing, make the remote, add it to git.
+
+    In an application with a Dockerfile: gitops.yaml, manifests and an Alembic folder, each only if it is
+    missing. In an empty folder: a small app that runs. Afterwards `git commit` and `git push gitops main`
+    serve the page. A second run changes nothing; one that fails leaves the folder as it was.
+    """
+    del as_json
+    done = init(Path(folder).absolute(), remote=remote, no_remote=no_remote)
+    return Result(
+        data={
+            "folder": done.folder,
+            "branch": done.branch,
+            "written": list(done.written),
+            "remote": done.remote,
+            "home": done.home,
+            "notes": list(done.notes),
+        },
+        lines=tuple(_lines(done)),
+    )
+
+
+def _lines(done: Initialised) -> list[str]:
+    lines = [f"wrote {path}" for path in done.written]
+    if done.home:
+        lines.append(f"made the remote in {done.home} (its operator's file: remote.yaml)")
+    lines += [f"note: {note}" for note in done.notes]
+    if not done.written and not done.home:
+        lines.append("nothing was missing")
+    if done.remote:
+        lines += ["next:", "  git add -A && git commit -m 'Begin'", f"  git push gitops {done.branch}"]
+    return lines

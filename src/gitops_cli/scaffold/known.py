@@ -1,0 +1,138 @@
+"""What a developer's checkout knows of the releases: the record, fetched like any other refs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gitops_cli.adapters.git.repo import Repo
+from gitops_cli.errors import BadInput, Refused, Unavailable
+from gitops_cli.pipeline.journal import Journal
+from gitops_cli.pipeline.model import Finished, Release
+from gitops_cli.scaffold.remote import home_of, is_remote, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gitops_cli.adapters.checkout import Checkout
+    from gitops_cli.adapters.home import Home
+
+THERE = "refs/gitops/releases/"
+_LONGEST = 10_000
+"""Releases of one environment that are looked through for a commit."""
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """One release as its record tells it: the commit of the record, and what it says."""
+
+    record: str
+    told: Finished
+
+
+class Known:
+    """The fetched records of one git remote."""
+
+    def __init__(self, checkout: Checkout, remote: str) -> None:
+        """`remote` is the git remote's name. Raises `Refused` when there is no such remote."""
+        self.checkout = checkout
+        self.remote = remote
+        self.url = checkout.remotes.get(remote, "")
+        if not self.url:
+            raise Refused(
+                f"there is no git remote {remote}", code="checkout.no-remote", next_command="gitops init --remote URL"
+            )
+        self._here = f"refs/gitops/remotes/{remote}/"
+        self.repo = Repo(checkout.git_dir)
+
+    @property
+    def home(self) -> Home | None:
+        """The remote's folder when it is on this machine and ours to read."""
+        home = home_of(self.url)
+        return home if home is not None and is_remote(home) else None
+
+    def fetch(self) -> Known:
+        """Fetch records and branches. Raises `Unavailable`."""
+        self.checkout.fetch(
+            self.remote, f"+{THERE}*:{self._here}*", f"+refs/heads/*:refs/remotes/{self.remote}/*"
+        )
+        return self
+
+    def environments(self) -> dict[str, str]:
+        """Give each environment that has a record, and the newest commit of that record."""
+        return {name.removeprefix(self._here): oid for name, oid in self.repo.refs(self._here).items()}
+
+    def releases(self, environment: str) -> Iterator[Recorded]:
+        """Give the releases of an environment, newest first."""
+        record = self.environments().get(environment, "")
+        for _ in range(_LONGEST):
+            if not record:
+                return
+            told = self._told(record)
+            yield Recorded(record, told)
+            parents = self.repo.commit(record).parents
+            # parent 1 is the release before; the first release has only the commit it released
+            record = parents[0] if parents and parents[0] != told.release.commit else ""
+
+    def output(self, record: str) -> str:
+        """Give everything that a release printed."""
+        return self.repo.read_path(record, "output.txt").decode("utf-8", "replace")
+
+    def branch(self, environment: str) -> str:
+        """Name the branch whose push releases to an environment, as its newest release tells it; empty: unknown."""
+        for recorded in self.releases(environment):
+            for update in recorded.told.release.refs:
+                if update.name.startswith("refs/heads/"):
+                    return update.name.removeprefix("refs/heads/")
+        return ""
+
+    def choose(self, environment: str) -> str:
+        """Pick the environment that a command means. Raises `Refused`."""
+        names = list(self.environments())
+        if environment in names:
+            return environment
+        here = [name for name in names if self.branch(name) == self.checkout.branch]
+        if not environment and len(here or names) == 1:
+            return (here or names)[0]
+        push = f"git push {self.remote} {self.checkout.branch or 'main'}"
+        if environment:
+            raise Refused(f"{self.remote} has no releases of {environment}", code="release.none", next_command=push)
+        if not names:
+            raise Refused(f"{self.remote} has no releases yet", code="release.none", next_command=push)
+        raise Refused(
+            f"there are several environments: {', '.join(sorted(names))}",
+            code="release.which",
+            next_command="the same with --environment NAME",
+        )
+
+    def not_released(self, environment: str) -> list[Finished]:
+        """Give the refused and undone releases that only the remote's own disk tells of, newest first."""
+        if self.home is None:
+            return []
+        try:
+            found = Journal(self.home.journal(environment)).finished(limit=500)
+        except (Unavailable, OSError):  # another account's remote: its journals are not ours to read
+            return []
+        return [each for each in found if each.outcome != "released"]
+
+    def open_release(self, environment: str) -> Release | None:
+        """Give the release that runs now, or that was cut off, where the remote's disk can be read."""
+        if self.home is None:
+            return None
+        try:
+            return Journal(self.home.journal(environment)).open_release()
+        except (Unavailable, OSError):
+            return None
+
+    def remote_environments(self) -> list[str]:
+        """Name every environment, also those of a local remote that has released nothing yet."""
+        names = set(self.environments())
+        if self.home is not None:
+            names |= set(show(self.home)["environments"])
+        return sorted(names)
+
+    def _told(self, record: str) -> Finished:
+        try:
+            return msgspec.json.decode(self.repo.read_path(record, "release.json"), type=Finished)
+        except msgspec.MsgspecError as error:
+            raise BadInput(f"the record {record[:7]} of a release cannot be read", code="record.bad") from error

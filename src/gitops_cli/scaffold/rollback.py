@@ -1,0 +1,96 @@
+"""`gitops rollback`: one ordinary push of a forward commit whose tree is that of an earlier release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gitops_cli.adapters.text import safe
+from gitops_cli.errors import Failed, Refused
+from gitops_cli.scaffold.known import Known, Recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gitops_cli.adapters.checkout import Checkout
+
+
+class RolledBack(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rollback did."""
+
+    environment: str
+    release: int
+    """The number of the release whose tree it is."""
+    commit: str
+    branch: str
+    local_branch: str
+    """`moved`, or why the branch of the checkout stayed where it was."""
+
+
+def rollback(  # noqa: PLR0913 - what a person may choose
+    checkout: Checkout,
+    *,
+    release: int = 0,
+    environment: str = "",
+    options: Sequence[str] = (),
+    remote: str = "gitops",
+    say: Callable[[str], None],
+) -> RolledBack:
+    """Go back to a release (0: the one before the last). Raises `Refused`, and `Failed` when the push is refused."""
+    if not checkout.is_clean():
+        raise Refused(
+            "the working tree has changes that are not committed",
+            code="rollback.unclean",
+            next_command="git stash, or git commit",
+        )
+    known = Known(checkout, remote).fetch()
+    name = known.choose(environment)
+    branch = known.branch(name)
+    tip = checkout.resolve(f"refs/remotes/{remote}/{branch}") if branch else ""
+    if not tip:
+        raise Refused(f"{remote} has no branch that releases to {name}", code="rollback.no-branch")
+    chosen = _chosen(known, name, release, known.repo.tree_of(tip))
+    commit = checkout.commit_tree(chosen.told.release.tree, tip, _message(chosen))
+    say(f"pushing {commit[:7]} to {branch}: the tree of release {chosen.told.release.number}")
+    if checkout.push(remote, f"{commit}:refs/heads/{branch}", options, say) != 0:
+        raise Failed("the push was refused; its reasons are above", code="rollback.refused", next_command="gitops status")
+    return RolledBack(
+        environment=name,
+        release=chosen.told.release.number,
+        commit=commit,
+        branch=branch,
+        local_branch=_follow(checkout, branch, tip, commit),
+    )
+
+
+def _chosen(known: Known, environment: str, number: int, tree: str) -> Recorded:
+    """Find the release to go back to: the numbered one, or the newest with another tree than the branch has."""
+    for recorded in known.releases(environment):
+        found = recorded.told.release
+        if number and found.number == number:
+            if found.tree == tree:
+                raise Refused(f"release {number} is what the branch has already", code="rollback.same")
+            return recorded
+        if not number and found.tree != tree:
+            return recorded
+    raise Refused(
+        f"{environment} has no release {number}" if number else f"{environment} has no earlier release",
+        code="rollback.none",
+        next_command="gitops history",
+    )
+
+
+def _message(chosen: Recorded) -> str:
+    release = chosen.told.release
+    return f"Roll back to release {release.number}: {safe(release.subject, 80)}\n\nThe tree is that of {release.commit}."
+
+
+def _follow(checkout: Checkout, branch: str, tip: str, commit: str) -> str:
+    """Move the checkout's branch along, when that loses nothing."""
+    if checkout.branch != branch:
+        return f"{branch} is not checked out"
+    if not checkout.is_ancestor("HEAD", commit) and checkout.resolve("HEAD") != tip:
+        return f"{branch} has commits of its own; merge or rebase them"
+    checkout.fast_forward(commit)
+    return "moved"
