@@ -72,7 +72,9 @@ class _Passwords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     app: str
 
 
-def access(home: Home, environment: str, project: str, setting: Literal["embedded", "none"] | DatabaseAt) -> Access:
+def access(
+    home: Home, environment: str, project: str, setting: Literal["embedded", "none"] | DatabaseAt
+) -> Access:
     """Give the way to an environment's database, making what is missing. Raises `Unavailable`.
 
     `setting` is `database` of `remote.yaml`; with `none` there is nothing to ask for.
@@ -157,7 +159,10 @@ def _make(admin: psycopg.Connection[Any], kept: _Passwords, *, new: bool) -> Non
     from psycopg import sql  # noqa: PLC0415 - 90 ms, for releases with a database only
 
     migrate, app = f"{kept.name}_migrate", f"{kept.name}_app"
-    roles = {row[0] for row in admin.execute("SELECT rolname FROM pg_roles WHERE rolname IN (%s, %s)", (migrate, app))}
+    roles = {
+        row[0]
+        for row in admin.execute("SELECT rolname FROM pg_roles WHERE rolname IN (%s, %s)", (migrate, app))
+    }
     limits = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT"
     for role, password, limit in ((migrate, kept.migrate, 1), (app, kept.app, -1)):
         if role in roles and not new:
@@ -179,7 +184,9 @@ def _make(admin: psycopg.Connection[Any], kept: _Passwords, *, new: bool) -> Non
             )
         )
     closed = "SELECT datname FROM pg_database WHERE datname IN ('postgres', 'template1', %s)"
-    for (name,) in admin.execute(f"{closed} AND has_database_privilege('public', oid, 'CONNECT')", (kept.name,)):
+    for (name,) in admin.execute(
+        f"{closed} AND has_database_privilege('public', oid, 'CONNECT')", (kept.name,)
+    ):
         admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 
@@ -218,11 +225,14 @@ def read_url(home: Home, reference: str) -> str:
                 url = file.read(_URL_LIMIT + 1).decode("utf-8", "replace")
         except OSError as error:
             raise Unavailable(
-                f"the database's address cannot be read from {reference}: {error.strerror}", code="database.setting"
+                f"the database's address cannot be read from {reference}: {error.strerror}",
+                code="database.setting",
             ) from None
     url = url.strip()
     if not url or len(url) > _URL_LIMIT or not url.isprintable():
-        raise Unavailable(f"{reference} holds no database address", code="database.setting", file=home.config.name)
+        raise Unavailable(
+            f"{reference} holds no database address", code="database.setting", file=home.config.name
+        )
     if not url.startswith(("postgresql://", "postgres://")):
         raise Unavailable(
             f"{reference} holds no address that begins with postgresql://", code="database.setting"

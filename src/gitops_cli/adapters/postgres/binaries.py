@@ -105,7 +105,9 @@ def _wheel_version(package: Path) -> str:
 
 
 def _asked(folder: Path) -> str:
-    said = subprocess.run([folder / "postgres", "--version"], capture_output=True, env={}, check=True, timeout=10)
+    said = subprocess.run(
+        [folder / "postgres", "--version"], capture_output=True, env={}, check=True, timeout=10
+    )
     version = re.search(rb"(\d+(\.\d+)*)", said.stdout)
     return version[1].decode() if version else "0"
 

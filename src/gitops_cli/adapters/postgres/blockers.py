@@ -21,7 +21,8 @@ FROM pg_stat_activity a
 JOIN pg_locks l ON l.pid = a.pid AND l.granted AND l.locktype = 'relation'
 JOIN pg_class c ON c.oid = l.relation
 JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE a.datname = current_database() AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+WHERE a.datname = current_database()
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND a.pid <> pg_backend_pid() AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND c.relkind IN ('r', 'p', 'm', 'v', 'f', 'S')
   AND (%(waiting)s::int IS NULL OR a.pid = ANY (pg_blocking_pids(%(waiting)s::int)))

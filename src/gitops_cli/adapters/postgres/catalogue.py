@@ -1,8 +1,8 @@
 """The query behind the fingerprint: kind, name and properties of everything in a schema.
 
 It tells 48 of 48 kinds of change apart on PostgreSQL 15 to 18 (facts, appendix 1). Properties are a JSON
-array, so that an absent one and an empty one differ; a privilege list that was never written equals the
-default one, and its order does not count, so that GRANT and REVOKE cancel each other.
+array, so that an absent one and an empty one differ; a list in it is a set (privileges, roles). A privilege
+list that was never written equals the default one, so that GRANT and REVOKE cancel each other.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ LABELS: dict[str, tuple[str, ...]] = {
 
 
 def _privileges(column: str, default: str) -> str:
-    return f"(SELECT array_agg(a::text ORDER BY a::text) FROM unnest(coalesce({column}, {default})) a)::text"  # noqa: S608
+    return f"(SELECT json_agg(a::text ORDER BY a::text) FROM unnest(coalesce({column}, {default})) a)"  # noqa: S608
 
 
 _RELATION_ACL = _privileges(
@@ -92,8 +92,8 @@ SELECT 'relation', q, json_build_array(relkind, relpersistence, pg_get_userbyid(
   WHERE relkind IN ('r','p','v','m','f','S')
 UNION ALL
 SELECT 'column', format('%s.%I', q, attname), json_build_array(format_type(atttypid, atttypmod), attnotnull,
-    attidentity, attgenerated, attstorage, nullif(attstattarget, -1), nullif(attcompression, ''), coll.collname,
-    pg_get_expr(ad.adbin, ad.adrelid), {_privileges("attacl", "acldefault('c', relowner)")},
+    attidentity, attgenerated, attstorage, nullif(attstattarget, -1), nullif(attcompression, ''),
+    coll.collname, pg_get_expr(ad.adbin, ad.adrelid), {_privileges("attacl", "acldefault('c', relowner)")},
     attoptions::text)::text
   FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_attrdef ad ON ad.adrelid = a.attrelid AND ad.adnum = a.attnum
@@ -110,8 +110,8 @@ SELECT 'constraint', coalesce(rel.q, format_type(contypid, NULL)) || ' ' || quot
   FROM pg_constraint co JOIN ns ON ns.oid = connamespace LEFT JOIN rel ON rel.oid = conrelid
   WHERE contype <> 't' AND (conrelid = 0 OR rel.oid IS NOT NULL)
 UNION ALL
-SELECT 'index', q, json_build_array(indisvalid, indisclustered, indisreplident, array_to_string(reloptions, ','),
-    pg_get_indexdef(indexrelid))::text
+SELECT 'index', q, json_build_array(indisvalid, indisclustered, indisreplident,
+    array_to_string(reloptions, ','), pg_get_indexdef(indexrelid))::text
   FROM rel JOIN pg_index i ON i.indexrelid = rel.oid
 UNION ALL
 SELECT 'view', q, json_build_array(pg_get_viewdef(oid))::text FROM rel WHERE relkind IN ('v','m')
@@ -119,17 +119,18 @@ UNION ALL
 SELECT 'rule', rel.q || ' ' || quote_ident(rulename), json_build_array(pg_get_ruledef(r.oid))::text
   FROM pg_rewrite r JOIN rel ON rel.oid = ev_class WHERE rulename <> '_RETURN'
 UNION ALL
-SELECT 'sequence', q, json_build_array(format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin, seqcache,
-    seqcycle, (SELECT format('%s.%s', d.refobjid::regclass, d.refobjsubid) FROM pg_depend d
+SELECT 'sequence', q, json_build_array(format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin,
+    seqcache, seqcycle, (SELECT format('%s.%s', d.refobjid::regclass, d.refobjsubid) FROM pg_depend d
       WHERE d.objid = rel.oid AND d.classid = 'pg_class'::regclass AND deptype IN ('a','i') LIMIT 1))::text
   FROM rel JOIN pg_sequence s ON s.seqrelid = rel.oid
 UNION ALL
-SELECT 'trigger', rel.q || ' ' || quote_ident(tgname), json_build_array(tgenabled, pg_get_triggerdef(t.oid))::text
+SELECT 'trigger', rel.q || ' ' || quote_ident(tgname),
+    json_build_array(tgenabled, pg_get_triggerdef(t.oid))::text
   FROM pg_trigger t JOIN rel ON rel.oid = tgrelid WHERE NOT tgisinternal
 UNION ALL
 SELECT 'policy', rel.q || ' ' || quote_ident(polname), json_build_array(polcmd, polpermissive,
-    (SELECT array_agg(CASE r WHEN 0 THEN 'public' ELSE pg_get_userbyid(r) END ORDER BY 1)
-      FROM unnest(polroles) r)::text,
+    (SELECT json_agg(CASE r WHEN 0 THEN 'public' ELSE pg_get_userbyid(r) END ORDER BY 1)
+      FROM unnest(polroles) r),
     pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))::text
   FROM pg_policy p JOIN rel ON rel.oid = polrelid
 UNION ALL
@@ -143,7 +144,8 @@ UNION ALL
 SELECT 'type', format('%I.%I', nspname, typname), json_build_array(typtype, pg_get_userbyid(typowner),
     {_privileges("typacl", "acldefault('T', typowner)")}, typnotnull, typdefault,
     CASE WHEN typtype='d' THEN format_type(typbasetype, typtypmod) END,
-    (SELECT string_agg(quote_literal(enumlabel), ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid),
+    (SELECT string_agg(quote_literal(enumlabel), ',' ORDER BY enumsortorder) FROM pg_enum
+      WHERE enumtypid = t.oid),
     (SELECT format('%s %s %s', format_type(rngsubtype,NULL), rngcollation, rngsubopc) FROM pg_range
       WHERE rngtypid = t.oid))::text
   FROM pg_type t JOIN ns ON ns.oid = typnamespace
@@ -163,7 +165,8 @@ UNION ALL
 SELECT 'event-trigger', evtname, json_build_array(evtevent, evtfoid::regproc, evtenabled, evttags::text)::text
   FROM pg_event_trigger
 UNION ALL
-SELECT 'default-acl', concat_ws('|', pg_get_userbyid(defaclrole), defaclnamespace::regnamespace, defaclobjtype),
+SELECT 'default-acl',
+    concat_ws('|', pg_get_userbyid(defaclrole), defaclnamespace::regnamespace, defaclobjtype),
     json_build_array({_privileges("defaclacl", "'{}'::aclitem[]")})::text
   FROM pg_default_acl WHERE defaclnamespace = 0 OR defaclnamespace IN (SELECT oid FROM ns)
 UNION ALL

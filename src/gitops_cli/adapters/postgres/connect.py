@@ -48,12 +48,7 @@ def connect(  # noqa: PLR0913 - limits, all by name
     except psycopg.Error as error:
         raise cannot_connect(error, url) from None
     try:
-        if connection.info.server_version < OLDEST * 10_000:
-            raise Unavailable(
-                f"the database server is PostgreSQL {connection.info.server_version // 10_000}; "
-                f"gitops needs {OLDEST} or newer",
-                code="database.version",
-            )
+        _check_version(connection.info.server_version)
         connection.execute(
             f"SET statement_timeout = {_milliseconds(statement_timeout)};"
             f"SET lock_timeout = {_milliseconds(lock_timeout)};"
@@ -89,7 +84,9 @@ def cannot_connect(error: Exception, url: str) -> Unavailable:
     if "role" in said and "does not exist" in said:
         return Unavailable(f"there is no database role {user} on that server", code="database.role")
     lines = [line for line in said.splitlines() if line.strip()] or ["no reason given"]
-    return Unavailable(f"the database cannot be reached: {safe(lines[-1].strip())}", code="database.unreachable")
+    return Unavailable(
+        f"the database cannot be reached: {safe(lines[-1].strip())}", code="database.unreachable"
+    )
 
 
 def end_backends(
@@ -103,17 +100,25 @@ def end_backends(
     """
     name = application_name[:_NAME_LIMIT]
     match = "starts_with(application_name, %s)" if prefix else "application_name = %s"
-    others = f"FROM pg_stat_activity WHERE {match} AND pid <> pg_backend_pid()"  # noqa: S608 - constants
+    others = f"FROM pg_stat_activity WHERE {match} AND pid <> pg_backend_pid()"
     ended = admin.execute(
-        f"SELECT pg_terminate_backend(pid, %s) {others}",  # noqa: S608
+        f"SELECT pg_terminate_backend(pid, %s) {others}",
         (_milliseconds(seconds), name),
     ).fetchall()
-    left = admin.execute(f"SELECT pid {others}", (name,)).fetchall()  # noqa: S608
+    left = admin.execute(f"SELECT pid {others}", (name,)).fetchall()
     if left:
         raise DatabaseFailed(
             f"the session of a dead release (backend {left[0][0]}) does not end", code="database.backend"
         )
     return len(ended)
+
+
+def _check_version(version: int) -> None:
+    if version < OLDEST * 10_000:
+        raise Unavailable(
+            f"the database server is PostgreSQL {version // 10_000}; gitops needs {OLDEST} or newer",
+            code="database.version",
+        )
 
 
 def _milliseconds(seconds: float) -> int:

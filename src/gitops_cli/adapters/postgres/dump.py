@@ -45,11 +45,23 @@ def copy_schema(binaries: Binaries, source: str, target: str, *, seconds: float,
         _run([binaries.program("psql"), *_PSQL], target, seconds, source=text)
 
 
-_PSQL = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-")
+_PSQL = (
+    "--no-psqlrc",
+    "--quiet",
+    "--single-transaction",
+    "--set=ON_ERROR_STOP=1",
+    "--output=/dev/null",
+    "--file=-",
+)
 
 
 def _run(
-    command: list[str | Path], url: str, seconds: float, *, output: IO[bytes] | None = None, source: Any = None
+    command: list[str | Path],
+    url: str,
+    seconds: float,
+    *,
+    output: IO[bytes] | None = None,
+    source: Any = None,
 ) -> None:
     """Run a program on a database. The password goes by environment: arguments are for all to read."""
     try:
@@ -77,4 +89,6 @@ def _variables(url: str) -> dict[str, str]:
     from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - 90 ms, for releases with a database only
 
     parts = conninfo_to_dict(url)
-    return {_VARIABLES[key]: str(value) for key, value in parts.items() if key in _VARIABLES and value is not None}
+    return {
+        _VARIABLES[key]: str(value) for key, value in parts.items() if key in _VARIABLES and value is not None
+    }

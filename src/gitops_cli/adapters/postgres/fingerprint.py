@@ -7,7 +7,6 @@ schema has more rows there than on 15.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,13 +17,18 @@ from gitops_cli.adapters.postgres.catalogue import LABELS, QUERY
 from gitops_cli.adapters.text import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import psycopg
 
 _ORDER = "column-order"
 _SHOWN = 80
 """How much of a property a line shows."""
+
+_TABLES = (
+    "SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+    " WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_' AND nspname <> 'information_schema'"
+)
 
 Key = tuple[str, str]
 
@@ -60,7 +64,9 @@ def take(
     with _empty_search_path(connection):
         rows = _tuples(connection, QUERY.replace(":version_table:", quoted))
     renamed = _renamer(roles or {})
-    return Fingerprint(tuple(sorted((kind, renamed(name), renamed(definition)) for kind, name, definition in rows)))
+    return Fingerprint(
+        tuple(sorted((kind, renamed(name), _canonical(text, renamed)) for kind, name, text in rows))
+    )
 
 
 def difference(before: Fingerprint, after: Fingerprint) -> tuple[str, ...]:
@@ -114,16 +120,14 @@ def rows_digest(connection: psycopg.Connection[Any], *, ours: bool = True) -> di
     with _empty_search_path(connection):
         names = _tuples(
             connection,
-            "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
-            " WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_' AND nspname <> 'information_schema'"
-            + ("" if ours else " AND nspname <> 'gitops'"),
+            _TABLES if ours else f"{_TABLES} AND nspname <> 'gitops'",
         )
         found = {}
         for (name,) in sorted(names):
             ((count, digest),) = _tuples(
                 connection,
                 "SELECT count(*), md5(coalesce(string_agg(h, '' ORDER BY h), ''))"  # noqa: S608 - quoted by %I
-                f" FROM (SELECT md5(_gitops_row::text) AS h FROM {name} AS _gitops_row) AS hashes",
+                f" FROM (SELECT md5((_gitops_row.*)::text) AS h FROM {name} AS _gitops_row) AS hashes",
             )
             found[name] = (count, digest)
     return found
@@ -160,15 +164,29 @@ def _tuples(connection: psycopg.Connection[Any], query: str) -> list[tuple[Any, 
         return cursor.execute(query.encode(), prepare=False).fetchall()
 
 
-def _renamer(roles: Mapping[str, str]) -> Any:
+def _renamer(roles: Mapping[str, str]) -> Callable[[str], str]:
     if not roles:
         return lambda text: text
-    pattern = re.compile(r"(?<![\w])(" + "|".join(map(re.escape, sorted(roles, key=len, reverse=True))) + r")(?![\w])")
+    names = "|".join(map(re.escape, sorted(roles, key=len, reverse=True)))
+    pattern = re.compile(rf"(?<!\w)({names})(?!\w)")
     return lambda text: pattern.sub(lambda match: roles[match[1]], text)
 
 
+def _canonical(properties: str, renamed: Callable[[str], str]) -> str:
+    """Rename roles in the properties; a list among them is a set, whose order follows the names."""
+    values = [
+        renamed(value)
+        if isinstance(value, str)
+        else sorted(map(renamed, value))
+        if isinstance(value, list)
+        else value
+        for value in msgspec.json.decode(properties)
+    ]
+    return msgspec.json.encode(values).decode()
+
+
 def _hash(rows: list[tuple[str, str, str]]) -> str:
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(rows)).hexdigest()
 
 
 def _table(fingerprint: Fingerprint) -> dict[Key, str]:
@@ -181,8 +199,8 @@ def _table(fingerprint: Fingerprint) -> dict[Key, str]:
 
 def _properties(text: str) -> list[Any]:
     try:
-        return list(json.loads(text))
-    except ValueError:
+        return list(msgspec.json.decode(text))
+    except msgspec.MsgspecError:
         return [text]
 
 
@@ -192,11 +210,15 @@ def _changed(kind: str, was: str, now: str) -> str:
     if not len(old) == len(new) == len(labels):
         return f"{safe(was, _SHOWN)} became {safe(now, _SHOWN)}"
     return ", ".join(
-        f"{label} {_shown(a)} became {_shown(b)}" for label, a, b in zip(labels, old, new, strict=True) if a != b
+        f"{label} {_shown(a)} became {_shown(b)}"
+        for label, a, b in zip(labels, old, new, strict=True)
+        if a != b
     )
 
 
 def _shown(value: Any) -> str:
-    if value is None or value == "":
+    if value in (None, "", []):
         return "none"
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
     return safe(" ".join(str(value).split()), _SHOWN)

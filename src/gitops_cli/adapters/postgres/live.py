@@ -27,7 +27,7 @@ class Live:
     versions: tuple[str, ...] | None
     """What `alembic_version` says; None: there is no such table."""
     settings: tuple[tuple[str, str], ...]
-    """`ALTER DATABASE ... SET` of every role: name and value. The zone decides whether a cast rewrites a table."""
+    """`ALTER DATABASE ... SET`: name and value. The zone decides whether a cast rewrites a table."""
     roles: frozenset[str]
     members: tuple[tuple[str, str], ...]
     """Which role is a member of which."""
@@ -65,7 +65,7 @@ class Live:
 _LISTS = frozenset({"search_path", "DateStyle", "temp_tablespaces", "local_preload_libraries"})
 
 
-def read_live(url: str, major: int) -> Live:
+def read_live(url: str) -> Live:
     """Read it, in one transaction that sees one moment. Raises `Unavailable`, psycopg's errors."""
     with connect(url, application_name="gitops rehearsal") as live:
         live.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -99,7 +99,8 @@ def _versions(live: psycopg.Connection[Any]) -> tuple[str, tuple[str, ...] | Non
 
     found = live.execute(
         "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relname = 'alembic_version' AND c.relkind = 'r' ORDER BY n.nspname <> 'public', n.nspname LIMIT 1"
+        " WHERE c.relname = 'alembic_version' AND c.relkind = 'r'"
+        " ORDER BY n.nspname <> 'public', n.nspname LIMIT 1"
     ).fetchone()
     if found is None:
         return "", None
@@ -113,5 +114,5 @@ def _new(schema: fingerprint.Fingerprint) -> bool:
     """Say whether there is only what every new database has; its schema `public` as nobody changed it."""
     rows = dict.fromkeys((kind, name) for kind, name, _definition in schema.rows)
     public = [definition for kind, name, definition in schema.rows if (kind, name) == ("schema", "public")]
-    default = '["pg_database_owner", "{=U/pg_database_owner,pg_database_owner=UC/pg_database_owner}"]'
+    default = '["pg_database_owner",["=U/pg_database_owner","pg_database_owner=UC/pg_database_owner"]]'
     return set(rows) == {("schema", "public"), ("extension", "plpgsql")} and public == [default]

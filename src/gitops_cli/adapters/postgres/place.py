@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ import msgspec
 
 from gitops_cli.adapters import clock
 from gitops_cli.adapters.files import private_dir, read_or_none, write_atomic
+from gitops_cli.adapters.flock import Flock
+from gitops_cli.adapters.processes import clean_env
 from gitops_cli.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Switch(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Place:
-    """The files of one server: `postgres` serves the environments, `scratch-15` rehearses for a foreign one."""
+    """The files of one server: `postgres` for environments, `scratch-15` to rehearse for a foreign one."""
 
     home: Home
     name: str = MAIN
@@ -136,26 +137,21 @@ def switch() -> Switch:
 
 def environment() -> dict[str, str]:
     """Give the environment of PostgreSQL's programs: nothing of ours, English messages."""
-    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+    return clean_env({"LC_ALL": "C", "TZ": "UTC"})
 
 
 @contextmanager
 def locked(path: Path, seconds: float) -> Iterator[int]:
-    """Hold a lock that dies with its last holder; gives its descriptor. Raises `Unavailable` after `seconds`."""
-    private_dir(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold a lock that dies with its last holder; gives its descriptor. Raises `Unavailable`."""
+    lock = Flock(path)
+    deadline = clock.monotonic() + seconds
+    while not lock.attempt():
+        if clock.monotonic() > deadline:
+            raise Unavailable(
+                f"another process has held {path} for {seconds:g} seconds", code="postgres.busy"
+            )
+        clock.pause(_POLL)
     try:
-        deadline = clock.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if clock.monotonic() > deadline:
-                    raise Unavailable(
-                        f"another process has held {path} for {seconds:g} seconds", code="postgres.busy"
-                    ) from None
-                clock.pause(_POLL)
-        yield descriptor
+        yield lock.fd
     finally:
-        os.close(descriptor)
+        lock.leave()

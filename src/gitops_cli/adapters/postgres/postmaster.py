@@ -7,6 +7,7 @@ import select
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,17 +50,22 @@ def find(data: Path) -> Postmaster | None:
 def serves(pid: int, data: Path) -> bool:
     """Say whether a process lives and was started with this data folder; a zombie has no arguments."""
     arguments = _arguments(pid)
-    return any(a == b"-D" and b == os.fsencode(data) for a, b in zip(arguments, arguments[1:], strict=False))
+    return any(a == b"-D" and b == os.fsencode(data) for a, b in pairwise(arguments))
 
 
-def end(pid: int, data: Path) -> None:
-    """Stop a server: politely, then not. Returns when its first process is gone. Raises `Unavailable`."""
+def end(pid: int, data: Path, *, at_once: bool = False) -> None:
+    """Stop a server: politely, then not; returns when its first process is gone.
+
+    `at_once` leaves out the checkpoint: the next start recovers. Raises `Unavailable`.
+    """
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
         for number, seconds in _GRACE.items():
+            if at_once and number == signal.SIGINT:
+                continue
             if not serves(pid, data):
                 return
             with suppress(ProcessLookupError):

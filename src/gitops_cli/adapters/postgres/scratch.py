@@ -70,7 +70,7 @@ class Scratch:
 
     def __enter__(self) -> Self:
         """Make it. Raises `DatabaseFailed`, `StepTimeout`, `Unavailable`."""
-        live = read_live(self.access.admin_url, self.access.major)
+        live = read_live(self.access.admin_url)
         self.live = live.schema
         running, binaries = self._server(live)
         self.socket_dir, self.major = running.socket_dir, running.major
@@ -109,10 +109,8 @@ class Scratch:
             for_major(major)
         binaries = usable[0]
         if binaries.major != major:
-            self.warnings += (
-                f"the rehearsal runs on PostgreSQL {binaries.major}, the database is {major}: "
-                f"install postgresql-{major} for an exact one",
-            )
+            ours, exact = f"on PostgreSQL {binaries.major}", f"install postgresql-{major} for an exact one"
+            self.warnings += (f"the rehearsal runs {ours}, the database is {major}: {exact}",)
         running = server.ensure(self.home, prefer_major=binaries.major, name=f"scratch-{binaries.major}")
         with connect(running.admin_url, application_name="gitops scratch", autocommit=True) as admin:
             _copy_roles(admin, live, self._password(running))
@@ -130,10 +128,12 @@ class Scratch:
         )
 
     def _password(self, running: Server) -> str:
-        """Give the role's password on our scratch server: the same each time, so that two rehearsals agree."""
+        """Give the role's password on our scratch server: the same each time, as two may rehearse."""
         kept = Place(self.home, f"scratch-{running.major}").kept()
         key = kept.password if kept else ""
-        return hashlib.blake2b(self.access.migrate_role.encode(), key=key.encode()[:64], digest_size=24).hexdigest()
+        return hashlib.blake2b(
+            self.access.migrate_role.encode(), key=key.encode()[:64], digest_size=24
+        ).hexdigest()
 
     def _fill(self, live: Live, running: Server, binaries: Binaries) -> None:
         assert self._admin is not None  # noqa: S101 - set by the only caller
@@ -159,7 +159,11 @@ class Scratch:
         try:
             target = urls.with_database(running.admin_url, making)
             copy_schema(
-                binaries, self.access.admin_url, target, seconds=self.seconds, same_server=self.access.embedded
+                binaries,
+                self.access.admin_url,
+                target,
+                seconds=self.seconds,
+                same_server=self.access.embedded,
             )
             self._check_copy(target)
             self._admin.execute(f"ALTER DATABASE {making} ALLOW_CONNECTIONS false")
@@ -210,7 +214,7 @@ def drop_unheld(admin: psycopg.Connection[Any], environment: str) -> int:
 
 
 def _copy_roles(admin: psycopg.Connection[Any], live: Live, password: str) -> None:
-    """Make the roles of the foreign server, so that owners and grants can be restored; only one may log in."""
+    """Make the roles of the foreign server, for owners and grants; only one may log in."""
     from psycopg import sql  # noqa: PLC0415 - 90 ms, for releases with a database only
 
     have = {row[0] for row in admin.execute("SELECT rolname FROM pg_roles")}
@@ -233,7 +237,9 @@ def _create(admin: psycopg.Connection[Any], name: str, *, owner: str, template: 
 
     strategy = sql.SQL(" STRATEGY wal_log" if admin.info.server_version >= 150_000 else "")  # noqa: PLR2004
     admin.execute(
-        sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(*map(sql.Identifier, (name, owner, template)))
+        sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+            *map(sql.Identifier, (name, owner, template))
+        )
         + strategy
     )
     admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))

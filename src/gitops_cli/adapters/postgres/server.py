@@ -7,19 +7,23 @@ import os
 import socket
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from gitops_cli.adapters import clock
 from gitops_cli.adapters.files import private_dir, read_or_none, remove_tree
-from gitops_cli.adapters.home import Home
 from gitops_cli.adapters.postgres import postmaster, urls
 from gitops_cli.adapters.postgres.binaries import Binaries, best, for_major
 from gitops_cli.adapters.postgres.bootstrap import initialise, reachable
 from gitops_cli.adapters.postgres.place import MAIN, Kept, Place, environment, locked, switch
 from gitops_cli.adapters.text import safe
 from gitops_cli.errors import Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gitops_cli.adapters.home import Home
 
 _LOCK_SECONDS = 150.0
 _START_SECONDS = 90.0
@@ -51,7 +55,7 @@ class Server:
 def ensure(home: Home, *, prefer_major: int | None = None, name: str = MAIN) -> Server:
     """Give a running server, making and starting it if need be; callers wait for each other.
 
-    `prefer_major` counts when the data folder is made; an existing one decides for itself. Raises `Unavailable`.
+    `prefer_major` counts when the data folder is made; an existing one decides. Raises `Unavailable`.
     """
     place = Place(home, name)
     running = _running(place)
@@ -93,8 +97,11 @@ def destroy(home: Home) -> None:
     parent, stem = home.database.parent, home.database.name
     names = [path.name.removeprefix(f"{stem}-") for path in parent.glob(f"{stem}-scratch-*")]
     for name in (MAIN, *names):
-        stop(home, name=name)
         place = Place(home, name)
+        found = postmaster.find(place.data)
+        if found is not None:
+            postmaster.end(found.pid, place.data, at_once=True)
+        stop(home, name=name)
         remove_tree(place.work)
         remove_tree(place.data)
         remove_tree(place.sockets())
@@ -152,7 +159,7 @@ def _start(place: Place, binaries: Binaries, kept: Kept) -> Server:
 
 def _spawn(place: Place, binaries: Binaries, port: int) -> subprocess.Popen[bytes]:
     arguments = [f"{name}={value}" for name, value in _settings(place, port).items()]
-    command = [binaries.program("postgres"), "-D", place.data]
+    command: list[str | Path] = [binaries.program("postgres"), "-D", place.data]
     for argument in arguments:
         command += ["-c", argument]
     private_dir(place.log.parent)
@@ -232,7 +239,7 @@ def _known(place: Place) -> Kept:
     kept = place.kept()
     if kept is None:
         raise Unavailable(
-            f"{place.data} holds a database and {place.home.state}/{place.name}.json with its password is missing",
+            f"{place.home.state}/{place.name}.json, with the password of {place.data}, is missing",
             code="postgres.state",
             next_command="put the file back from your backup",
         )
