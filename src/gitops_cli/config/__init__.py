@@ -1,1 +1,4 @@
-"""What people write: gitops.yaml, remote.yaml, manifests, Dockerfiles, migration histories. Read, typed, with file and line; nothing is executed."""
+"""What people write: gitops.yaml, remote.yaml, manifests, Dockerfiles, migration histories.
+
+All of it is read and typed here, with file and line in each error; nothing is executed.
+"""

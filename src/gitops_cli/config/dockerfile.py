@@ -48,14 +48,14 @@ class Dockerfile(msgspec.Struct, frozen=True, kw_only=True):
     expose: tuple[int, ...] = ()
     user: str = ""
     dependencies: tuple[DependencyInstall, ...] = ()
-    """In order; their paths are those of the tree where the file is found in it, else of the image."""
+    """In order; paths are those of the tree, or absolute where the file is not in it."""
     unsupported: tuple[Unsupported, ...] = ()
     files: dict[str, str] = {}
     """Path in the image to path in the tree, for every file that is copied; empty without a tree."""
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What runs: the entry point, with the command as its arguments. A shell-form entry point takes none."""
+        """What runs: the entry point with the command as its arguments; one in shell form takes none."""
         if self.entrypoint[:2] == _SHELL:
             return self.entrypoint
         return self.entrypoint + self.cmd
@@ -168,7 +168,7 @@ class _Reader:
         return [self.counted(word) for word in words(text, stage.variables())]
 
     def counted(self, text: str) -> str:
-        """Raise `ValueError` when everything together has grown too long: 500 lines may each name a long value."""
+        """Raise `ValueError` when it all grows too long: 500 lines may each name a long value."""
         self.budget -= len(text)
         if self.budget < 0:
             raise ValueError

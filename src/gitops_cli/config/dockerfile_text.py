@@ -27,7 +27,7 @@ _MARK = "\0"
 
 
 class Instruction(msgspec.Struct, frozen=True):
-    """One instruction: its word in capitals, the rest as it stands with continuations joined, its first line."""
+    """One instruction: its word in capitals, the rest with continuations joined, its first line."""
 
     word: str
     text: str

@@ -15,8 +15,8 @@ GITLINK = 0o160000
 
 
 def inside(path: str) -> str | None:
-    """Give a path in its plain form (`./deploy/` is `deploy`, the top is `.`), or None if it leaves the tree."""
-    if path.startswith("/") or "\\" in path or any(ord(char) < 0x20 for char in path):
+    """Give a path in its plain form (`./deploy/` is `deploy`, the top `.`), or None if it leaves the tree."""
+    if path.startswith("/") or "\\" in path or not path.isprintable():
         return None
     plain = posixpath.normpath(path or ".")
     return None if plain == ".." or plain.startswith("../") or plain.split("/")[0] == ".git" else plain

@@ -20,7 +20,8 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _WORDS = frozenset({"PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "KEY", "DSN", "CREDENTIALS"})
 _ENDS = ("PASSWORD", "PASSWD", "SECRET", "TOKEN", "APIKEY", "SECRETKEY", "PRIVATEKEY", "ACCESSKEY")
 _ABOUT = frozenset(
-    "FILE PATH DIR NAME TTL TIMEOUT EXPIRY EXPIRES AGE LENGTH SIZE COUNT ALGORITHM TYPE HEADER PREFIX REQUIRED".split()
+    {"FILE", "PATH", "DIR", "NAME", "TTL", "TIMEOUT", "EXPIRY", "EXPIRES", "AGE", "LENGTH", "SIZE", "COUNT"}
+    | {"ALGORITHM", "TYPE", "HEADER", "PREFIX", "REQUIRED"}
 )
 """Last words that make a name speak *about* a secret: PASSWORD_FILE, TOKEN_TTL."""
 _REFERENCE = re.compile(r"^(?:(?:vault|env|file):\S*|(?:\$\([A-Za-z0-9_.-]+\)|\$\{[A-Za-z0-9_]+\})*)$")

@@ -68,16 +68,17 @@ def _explained(message: str, document: Document, kind: type[Any], value: Any) ->
     name = dotted(path) or "the file"
     quoted = _QUOTED.findall(reason)
     if "unknown field" in reason:
-        cause = f"`{dotted((*path, quoted[0]))}` is not known here{nearest(quoted[0], schema.get('properties', ()))}"
+        near = nearest(quoted[0], schema.get("properties", ()))
+        cause = f"`{dotted((*path, quoted[0]))}` is not known here{near}"
         path = (*path, quoted[0])
     elif "missing required field" in reason:
         at = _at(value, path)
         cause = f"`{dotted((*path, quoted[0]))}` is missing"
-        near = difflib.get_close_matches(
+        likely = difflib.get_close_matches(
             quoted[0], [str(key) for key in at] if isinstance(at, dict) else [], n=1
         )
-        if near:
-            cause, path = f"{cause}; you wrote `{near[0]}`", (*path, near[0])
+        if likely:
+            cause, path = f"{cause}; you wrote `{likely[0]}`", (*path, likely[0])
     elif "Invalid enum value" in reason or "Invalid value" in reason:
         allowed = ", ".join(f"`{choice}`" for choice in _choices(schema))
         cause = (

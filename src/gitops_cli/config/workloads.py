@@ -1,4 +1,4 @@
-"""The part of Kubernetes manifests that every target reads, as Kubernetes spells it; other fields stay in `raw`."""
+"""The part of Kubernetes manifests that every target reads; other fields stay in `raw`."""
 
 from __future__ import annotations
 

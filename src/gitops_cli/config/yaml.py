@@ -52,7 +52,7 @@ class Document:
 def load_all(data: bytes, file: str) -> list[Document]:
     """Read every document of a file; one that is empty has the value None.
 
-    Raises `BadInput` or its `LimitExceeded`, each with file and line; never anything else, whatever the bytes.
+    Raises `BadInput` or its `LimitExceeded`, with file and line; nothing else, whatever the bytes.
     """
     text = decode(data, file)
     check(text, file)

@@ -114,13 +114,13 @@ class Builder:
             return text
         if name == "null":
             return None
-        if name == "bool" and _BOOL.match(text):
+        if name == "bool" and text.lower() in _BOOLS:
             return _BOOLS[text.lower()]
         if name == "int":
             return self.integer(node, text)
         if name == "float":
             return self.number(node, text)
-        self.refuse(node, f"a value that is no {name}", "yaml.tag")
+        return self.refuse(node, f"a value that is no {name}", "yaml.tag")
 
     def integer(self, node: Node, text: str) -> int:
         """Give an integer as YAML 1.1 spells it: `0644` is octal."""
