@@ -1,0 +1,129 @@
+"""Makes what runs equal to the inventory: sets start, take over, drain and end; every Service has its port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from gitops_cli.targets.local.supervisor.replicas import RunningSet
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from pathlib import Path
+
+    from gitops_cli.targets.local.inventory import Inventory, SetSpec
+    from gitops_cli.targets.local.supervisor.doors import Doors
+    from gitops_cli.targets.local.supervisor.machine import Machine
+
+REFUSED_PATIENCE = 1.0
+"""Seconds that connections of a set that is taken back may still last."""
+
+
+class Fleet:
+    """Everything that runs in one environment."""
+
+    def __init__(self, machine: Machine, doors: Doors, folder: Path) -> None:
+        """Start nothing yet."""
+        self._machine = machine
+        self._doors = doors
+        self._folder = folder
+        self._sets: dict[str, RunningSet] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._serving = ""
+        self._changed = asyncio.Event()
+        machine.on_change(self._look)
+
+    async def apply(self, inventory: Inventory) -> None:
+        """Begin to make it so. When this returns, new connections go to the serving set."""
+        leading = inventory.candidate or inventory.serving
+        alone = {w.name for w in leading.workloads if w.recreate} if leading is not None else set()
+        await self._doors.open({r.id for s in inventory.sets for r in s.routes})
+        self._machine.lead(leading.project if leading is not None else "", self._doors.variables(leading))
+        for key in [k for k in self._sets if inventory.find(k) is None]:
+            self._leave(key, inventory)
+        for spec in inventory.sets:
+            if spec.key in self._leaving:
+                await asyncio.wait([self._leaving[spec.key]])
+            running = self._sets.setdefault(spec.key, RunningSet(self._machine, self._folder, spec))
+            for name in running.names():
+                if spec is not leading and name in alone:
+                    running.stop(name)
+        for spec in inventory.sets:
+            for name in self._sets[spec.key].names():
+                if spec is leading and name in alone:
+                    self._sets[spec.key].start(name, self._others(spec, name))
+                elif name not in alone:
+                    self._sets[spec.key].start(name)
+        self._serving = inventory.serving.key if inventory.serving is not None else ""
+        self._look()
+
+    def _others(self, spec: SetSpec, name: str) -> list[Awaitable[object]]:
+        """Give the ends of every other set's workload of that name."""
+        found: list[Awaitable[object]] = []
+        for key, running in self._sets.items():
+            if key != spec.key and (task := running.stop(name)) is not None:
+                found.append(task)
+        return found
+
+    def _leave(self, key: str, inventory: Inventory) -> None:
+        """Let a set end: at once if it never served, else when its connections have ended or its time is over."""
+        if key in self._leaving:
+            return
+        running = self._sets[key]
+        published = inventory.serving is not None and inventory.serving.release > running.spec.release
+        grace = max((w.grace for w in running.spec.workloads), default=0)
+        patience = float(grace) if published else REFUSED_PATIENCE
+        self._leaving[key] = asyncio.create_task(self._drain(key, running, patience))
+
+    async def _drain(self, key: str, running: RunningSet, patience: float) -> None:
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    for upstream in running.all_upstreams():
+                        await upstream.idle()
+            await running.end()
+        finally:
+            self._sets.pop(key, None)
+            self._leaving.pop(key, None)
+            self._look()
+
+    def _look(self) -> None:
+        """Something has changed: send connections where they belong, wake whoever waits."""
+        serving = self._sets.get(self._serving)
+        if serving is not None:
+            self._doors.serve({route.id: serving.upstreams(route) for route in serving.spec.routes})
+        else:
+            self._doors.serve({})
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def change(self, seconds: float) -> None:
+        """Wait until something has changed, at most that long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+
+    async def settled(self, seconds: float) -> bool:
+        """Wait until nothing is being stopped; False when it takes longer."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._leaving or any(s.busy for s in self._sets.values()):
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            tasks = [*self._leaving.values(), *(t for s in self._sets.values() for t in s.busy)]
+            await asyncio.wait(tasks, timeout=left)
+        return True
+
+    def get(self, key: str) -> RunningSet | None:
+        """Give a set that should run."""
+        return self._sets.get(key)
+
+    @property
+    def sets(self) -> dict[str, RunningSet]:
+        """All that run, those that are leaving too."""
+        return dict(self._sets)
+
+    async def end(self) -> None:
+        """End everything."""
+        await asyncio.gather(*(running.end() for running in self._sets.values()))
+        self._doors.close()
