@@ -129,7 +129,9 @@ def down(home: Home, watch: Watcher) -> list[str]:
 def _check_freeze(environment: Environment) -> None:
     if environment.policy.freeze:
         raise PolicyRefused(
-            f"{environment.name} is frozen: {environment.policy.freeze}", code="policy.freeze", stage="receive"
+            f"{environment.name} is frozen: {environment.policy.freeze}",
+            code="policy.freeze",
+            stage="receive",
         )
 
 
@@ -190,7 +192,9 @@ def _check_old(repo: Repo, updates: Sequence[RefUpdate]) -> None:
     for update in updates:
         if (repo.resolve(update.name) or NO_COMMIT) != update.old:
             short = update.name.removeprefix("refs/heads/")
-            raise BadRef(f"{short} has moved; fetch first", code="ref.moved", next_command="git fetch, then push again")
+            raise BadRef(
+                f"{short} has moved; fetch first", code="ref.moved", next_command="git fetch, then push again"
+            )
 
 
 def _release_push(  # noqa: PLR0913 - what a push is
@@ -280,7 +284,9 @@ def _pin(around: Surroundings, environment: Environment, commit: str) -> None:
             refs.move(around.repo, [RefUpdate(name, now, new)], (lock.fd,))
 
 
-def _settle(around: Surroundings, environment: Environment, watch: Watcher, lock: EnvironmentLock) -> list[str]:
+def _settle(
+    around: Surroundings, environment: Environment, watch: Watcher, lock: EnvironmentLock
+) -> list[str]:
     """Finish or undo the release that a crash left open, if there is one. The lock is held."""
     with refs.RefLock(around.home) as refs_lock:
         said = list(refs.clear_stale(around.repo, refs_lock))
@@ -302,7 +308,9 @@ def _settle(around: Surroundings, environment: Environment, watch: Watcher, lock
     return said
 
 
-def _catch_up(around: Surroundings, environment: Environment, watch: Watcher, lock: EnvironmentLock) -> list[str]:
+def _catch_up(
+    around: Surroundings, environment: Environment, watch: Watcher, lock: EnvironmentLock
+) -> list[str]:
     """Release what a followed branch names and the record does not."""
     commit = around.repo.resolve(environment.ref)
     if not commit or commit == records.released(around.repo, environment.name).commit:

@@ -41,6 +41,8 @@ def seed(home: Home, major: int | None = None) -> None:
     with locked(trap / f"cluster-{binaries.major}.lock", 60.0) as lock:
         if not Place(template).data.is_dir():
             initialise(Place(template), reachable(binaries), lock)
+            with (Place(template).data / "postgresql.conf").open("a") as settings:
+                settings.write("fsync = off\n")  # what a test makes need not survive a power cut
     place = Place(home)
     home.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     place.data.parent.mkdir(parents=True, exist_ok=True)

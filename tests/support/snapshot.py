@@ -39,7 +39,9 @@ def _processes(home: Home) -> list[str]:
         try:
             command = (folder / "cmdline").read_bytes()
             if needle in command or home.digest.encode() in command:
-                found.append(_PORT.sub("PORT", command.replace(b"\0", b" ").decode("utf-8", "replace").strip()))
+                found.append(
+                    _PORT.sub("PORT", command.replace(b"\0", b" ").decode("utf-8", "replace").strip())
+                )
         except OSError:
             continue
     return sorted(found)
@@ -82,7 +84,11 @@ def _database(admin_url: str) -> dict[str, Any]:
             if version and version[0]
             else []
         )
-    return {"schema": taken.digest, "rows": {table: list(value) for table, value in sorted(rows.items())}, "at": revisions}
+    return {
+        "schema": taken.digest,
+        "rows": {table: list(value) for table, value in sorted(rows.items())},
+        "at": revisions,
+    }
 
 
 def snapshot(home: Home, *, admin_url: str = "", urls: dict[str, str] | None = None) -> str:

@@ -6,19 +6,12 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from gitops_cli.adapters.git.update import NO_COMMIT, RefUpdate
+
+__all__ = ["NO_COMMIT", "Finished", "Json", "Kind", "Outcome", "RefUpdate", "Release"]
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 Kind = Literal["push", "redeploy", "heal", "follow"]
 Outcome = Literal["released", "refused", "undone"]
-
-NO_COMMIT = "0" * 40
-
-
-class RefUpdate(msgspec.Struct, frozen=True):
-    """One ref of a push: full name, old and new object id (`NO_COMMIT`: absent)."""
-
-    name: str
-    old: str
-    new: str
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gitops_cli.adapters.git.repo import Repo
     from gitops_cli.adapters.home import Home
-    from gitops_cli.pipeline.model import RefUpdate
+    from gitops_cli.adapters.git.update import RefUpdate
 
 __all__ = ["RefLock", "broken_refs", "clear_stale", "move", "trial"]
 _ABSENT = "0" * 40
