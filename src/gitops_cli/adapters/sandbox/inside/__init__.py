@@ -1,0 +1,1 @@
+"""The programs inside: launcher, keeper, and the steps of the confinement. Imported by nobody outside."""
