@@ -1,8 +1,8 @@
 """Run pushed code where it sees and reaches nothing of the operator's: `docs/explanation/sandbox.md`.
 
-    probe()                   which level works here
-    Cage(level=..., read=...) what the command sees
-    start(cage, argv, ...)    start it; the process that comes back takes everything down with it
+- `probe()`: which level works here
+- `Cage(level=..., read=...)`: what the command sees
+- `start(cage, argv, ...)`: start it; the process that comes back takes everything down with it
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of one file."""
     open_files: int = 1024
     tmpfs: int = 256 * MIB
-    """Bytes of all that is written to /tmp, /var/tmp, /dev/shm and HOME together (`uid` and `userns` only)."""
+    """Bytes written to /tmp, /var/tmp, /dev/shm and HOME together (`uid` and `userns` only)."""
 
 
 class Cage(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class Cage(msgspec.Struct, frozen=True, kw_only=True):
     write: tuple[str | Path, ...] = ()
     """Folders that it may write; at level `uid` they must belong to `uid`."""
     show: tuple[tuple[str, str], ...] = ()
-    """(folder, path inside): seen read-only under another path; `uid` and `userns` only, elsewhere nothing."""
+    """(folder, path inside): seen read-only under another path (`uid` and `userns`; elsewhere nothing)."""
     hide: tuple[str | Path, ...] = ()
     """Folders that it must not see even if they lie below one that it sees (the remote's folder)."""
     network: bool = False

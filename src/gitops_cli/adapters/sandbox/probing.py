@@ -35,7 +35,7 @@ def probe(level: Level | None = None) -> Probe:
 
     With `level`, ask for that one alone: it, or `none` with the reason. About 30 ms a level, once a process.
     """
-    reasons = []
+    reasons: list[str] = []
     for each in _ORDER if level is None else (level,):
         refusal = _refusal(each)
         if not refusal:

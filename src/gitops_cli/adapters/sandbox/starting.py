@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import msgspec
-
 from gitops_cli.adapters import processes
 from gitops_cli.adapters.files import remove_tree
 from gitops_cli.adapters.processes.environment import EMPTY_HOME
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _LAUNCHER = Path(__file__).with_name("inside")
+_PYTHON: str = getattr(sys, "_base_executable", "") or sys.executable
+"""The interpreter itself, without the detour over a virtual environment's `pyvenv.cfg`."""
 _INSIDE_UID = 1000
 """What uid 0 is called in its own user namespace: an exec as 0 would get capabilities."""
 
@@ -55,8 +55,8 @@ def start(  # noqa: PLR0913 - all but the first two by name
         os.write(memory, marshal.dumps(config))
         os.lseek(memory, 0, os.SEEK_SET)
         child = processes.spawn(
-            [sys._base_executable, "-I", "-S", str(_LAUNCHER), str(memory)],  # type: ignore[attr-defined]  # noqa: SLF001 - without the venv's detour
-            env=processes.clean_env(),  # never `env`: an LD_PRELOAD of the push would run before the cage is shut
+            [_PYTHON, "-I", "-S", str(_LAUNCHER), str(memory)],
+            env=processes.clean_env(),  # never `env`: an LD_PRELOAD of the push would run outside of the cage
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,

@@ -88,7 +88,8 @@ def mounts(cage: Cage) -> list[Mount]:
     for mount in (*_both("read", read), *_both("write", write)):
         found[mount[1]] = mount
     for folder, path in cage.show:
-        found[path] = ("read", path, os.path.realpath(folder))
+        inside = "/" + os.path.normpath("/" + path).lstrip("/")  # a `..` would leave the new root
+        found[inside] = ("read", inside, os.path.realpath(folder))
     return sorted(found.values(), key=lambda mount: mount[1].count("/"))
 
 
@@ -100,16 +101,17 @@ def rules(cage: Cage) -> list[tuple[str, str]]:
     """
     read, write = _wanted(cage)
     base = [mount[2] for mount in _both("read", _base())]
+    real = [*(("read", os.path.realpath(path)) for path in read)]
+    real += [("write", os.path.realpath(path)) for path in write]
     for path in map(os.path.realpath, cage.hide):
-        above = next((seen for seen in base if f"{path}/".startswith(f"{seen}/")), None)
+        seen = (*base, *(each for _, each in real))
+        above = next((each for each in seen if f"{path}/".startswith(f"{each}/")), None)
         if above:
             raise Unavailable(
                 f"{path} lies in {above}, which Landlock cannot hide a part of",
                 code="sandbox.hide",
                 next_command=f"move {path} out of {above}",
             )
-    real = [*(("read", os.path.realpath(path)) for path in read)]
-    real += [("write", os.path.realpath(path)) for path in write]
     files = [("read", f"/proc/{name}") for name in _PROC if os.path.exists(f"/proc/{name}")]  # noqa: PTH110
     devices = [("device", f"/dev/{name}") for name in _DEVICES]
     return [*(("read", path) for path in dict.fromkeys(base)), *files, *devices, *real]
@@ -117,5 +119,6 @@ def rules(cage: Cage) -> list[tuple[str, str]]:
 
 def accounts(uid: int) -> list[tuple[str, str]]:
     """Give (path, text) of files that are written for the cage: no name of this machine's users."""
-    lines = f"root:x:0:0::/:/bin/false\napp:x:{uid}:{uid}::{HOME}:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"
-    return [("/etc/passwd", lines), ("/etc/group", f"root:x:0:\napp:x:{uid}:\nnogroup:x:65534:\n")]
+    users = f"root:x:0:0::/:/bin/false\napp:x:{uid}:{uid}::{HOME}:/bin/sh\n"
+    nobody = "nobody:x:65534:65534::/:/bin/false\n"
+    return [("/etc/passwd", users + nobody), ("/etc/group", f"root:x:0:\napp:x:{uid}:\nnogroup:x:65534:\n")]

@@ -6,14 +6,15 @@ Without one it is their subreaper, and kills all its descendants itself.
 
 from __future__ import annotations
 
-import _signal  # the module `signal` wraps it in enums, 5 ms
+import _signal  # type: ignore[import-not-found]  # no stubs; the module `signal` wraps it in enums, 5 ms
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FORWARDED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2, _signal.SIGTERM)
+FORWARDED = (1, 2, 3, 10, 12, 15)
+"""HUP, INT, QUIT, USR1, USR2, TERM: the same numbers on every architecture but MIPS and SPARC."""
 REALTIME = 34
 """SIGRTMIN of glibc. The launcher passes signal N on as N + 34: a signal to their common group reaches the
 keeper too, and the command must not get it twice."""

@@ -1,12 +1,13 @@
 """Landlock: rules for this process and all its children that can never be lifted (Linux 5.13 and later).
 
-Checked against `include/uapi/linux/landlock.h`. Needs ABI 3 (Linux 6.2): before it anybody may truncate files.
+Checked against `include/uapi/linux/landlock.h`. Needs ABI 3 (Linux 6.2): before it files could be truncated.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
 from gitops_cli.adapters.sandbox.inside import kernel
 
@@ -55,8 +56,8 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     if not os.path.isdir(path):  # noqa: PTH112 - pathlib is not loaded here
         rights &= _OF_FILES
     rule = (ctypes.c_char * 12).from_buffer_copy(
-        rights.to_bytes(8, "little") + descriptor.to_bytes(4, "little")
-    )  # a packed struct; every architecture with Landlock users is little-endian
+        rights.to_bytes(8, sys.byteorder) + descriptor.to_bytes(4, sys.byteorder)
+    )  # a packed struct
     done = kernel.syscall(_ADD, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), ctypes.byref(rule), 0)
     kernel.check(done, f"landlock_add_rule {path}")
     os.close(descriptor)

@@ -50,7 +50,7 @@ def _launch(config: dict[str, Any]) -> int:
     elif config["level"] in ("uid", "userns"):
         _unshare(config)
     keeper.mask()
-    alive, stay = os.pipe()  # only the launcher keeps `stay`: its end tells of a death before PDEATHSIG is set
+    alive, stay = os.pipe()  # `stay` is the launcher's alone: its end tells of a death before PDEATHSIG can
     asked, ask = os.pipe()
     child = os.fork()
     if child == 0:

@@ -33,12 +33,12 @@ def build(config: dict[str, Any]) -> None:
     kernel.mount(_NEW, _NEW, "", kernel.MS_BIND)
     _scratch(config["tmpfs"], config["uid"])
     for path, target in config["links"]:
-        os.symlink(target, _NEW + path)
+        os.symlink(target, _NEW + path)  # noqa: PTH211
     hidden = [_place(*each) for each in config["mounts"]]
     for path, text in config["files"]:
         _make(_NEW + path, folder=False, text=text)
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
-        os.symlink("/proc/self/fd" + target, f"{_NEW}/dev/{name}")
+        os.symlink("/proc/self/fd" + target, f"{_NEW}/dev/{name}")  # noqa: PTH211
     os.makedirs(_NEW + "/run", exist_ok=True)  # noqa: PTH103
     for path in filter(None, hidden):
         kernel.attributes(path, kernel.ATTR_RDONLY, recursive=False)
