@@ -1,4 +1,4 @@
-"""Every test runs with a home, a git configuration and a temporary folder of its own; `test_trap.py` proves it."""
+"""Every test runs with a home and a git configuration of its own; `test_trap.py` proves it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-pytest_plugins = ("tests.rows",)
+pytest_plugins = ("tests.rows", "tests.crash.counted")
 
 GIT_CONFIG = """\
 [user]
