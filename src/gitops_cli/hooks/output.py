@@ -38,7 +38,7 @@ class Output:
     def says(self, text: str) -> None:
         """Print one line, escaped and cut; a text of several lines is printed as that many."""
         for line in text.split("\n"):
-            self._put(safe(line, _LINE).encode("utf-8", "replace") + b"\n")
+            self._line(line)
 
     def begins(self, step: str) -> None:
         """One line a step: it comes when the step ends."""
@@ -56,8 +56,8 @@ class Output:
         self._step(step, seconds, "undone")
 
     def refuses(self, error: GitopsError) -> None:
-        """Print the sentence of a refusal."""
-        self.says(f"gitops: {error.sentence()}")
+        """Print the sentence of a refusal, as one line."""
+        self._line(f"gitops: {error.sentence()}")
 
     def close(self) -> None:
         """Print what is left, waiting a moment for a slow reader."""
@@ -66,7 +66,10 @@ class Output:
             self._drain(left)
 
     def _step(self, step: str, seconds: float, line: str) -> None:
-        self._put(safe(f"{step:<10} {seconds:6.1f} s  {line}", _LINE).encode("utf-8", "replace") + b"\n")
+        self._line(f"{step:<10} {seconds:6.1f} s  {line}")
+
+    def _line(self, text: str) -> None:
+        self._put(safe(text, _LINE).encode("utf-8", "replace") + b"\n")
 
     def _put(self, line: bytes) -> None:
         if self._gone:

@@ -11,17 +11,17 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitops_cli import releases
 from gitops_cli.adapters import processes
+from gitops_cli.adapters.files import read_or_none
 from gitops_cli.adapters.git import incoming, settings
 from gitops_cli.adapters.git.names import HEADS, short
 from gitops_cli.adapters.git.repo import Repo
 from gitops_cli.adapters.home import Home
-from gitops_cli.errors import BadRef, Failed, GitopsError, LimitExceeded
+from gitops_cli.config.remote import load_remote
+from gitops_cli.errors import BadRef, Failed, GitopsError, LimitExceeded, Unavailable
 from gitops_cli.hooks import rules, seen
 from gitops_cli.hooks.output import Output
 from gitops_cli.pipeline.model import NO_COMMIT
-from gitops_cli.steps.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,13 +106,27 @@ def check(home: Home, repo: Repo, lines: bytes, options: Sequence[str]) -> None:
     existing = repo.refs("refs/heads") | repo.refs("refs/tags")
     rules.check_twins(updates, existing)
     _check_objects(repo, updates)
-    bound = {one.ref for one in surroundings(home, repo).remote.environments.values()}
+    bound = bound_refs(home)
     for update in updates:
         if update.name in bound:
             _check_bound(repo, update, existing.get(update.name, NO_COMMIT))
     if repo.place.quarantine:
         incoming.check_sizes(repo)
+    from gitops_cli import releases  # noqa: PLC0415 - a push that a rule refuses needs none of it
+
     releases.validate_push(home, repo, updates, options)
+
+
+def bound_refs(home: Home) -> set[str]:
+    """Give the branches that release. Raises `Unavailable`, `BadInput` with file and line."""
+    data = read_or_none(home.config)
+    if data is None:
+        raise Unavailable(
+            f"{home.config} is not there",
+            code="remote.unreadable",
+            next_command=f"gitops remote init {home.path}",
+        )
+    return {one.ref for one in load_remote(data, str(home.config)).environments.values()}
 
 
 def _check_objects(repo: Repo, updates: Sequence[RefUpdate]) -> None:

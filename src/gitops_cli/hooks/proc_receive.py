@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from gitops_cli import releases
 from gitops_cli.adapters import processes, signals
 from gitops_cli.adapters.text import safe
 from gitops_cli.errors import BadRef, Failed, GitopsError
@@ -31,19 +30,22 @@ def main(parent: int) -> int:
     )  # before the version reply: that reply finds a parent that died first
     signals.install()
     output = Output()
-    stream = PacketStream()
     try:
-        offered = _handshake(stream)
-        packets = stream.read_list()
-        options = stream.read_list() if b"push-options" in offered else []
-        reasons = _reasons(home_of_cwd(), parent, packets, options, output)
-        stream.write_list(_answers(packets, reasons))
+        serve(PacketStream(), home_of_cwd(), parent, output)
     except (GitopsError, OSError) as error:
         output.says(f"gitops: {error}")
         return 1
     finally:
         output.close()
     return 0
+
+
+def serve(stream: PacketStream, home: Home, parent: int, output: Output) -> None:
+    """Speak with receive-pack to the end. Raises `GitopsError` and `OSError` when it does not speak."""
+    offered = _handshake(stream)
+    packets = stream.read_list()
+    options = stream.read_list() if b"push-options" in offered else []
+    stream.write_list(_answers(packets, _reasons(home, parent, packets, options, output)))
 
 
 def _handshake(stream: PacketStream) -> set[bytes]:
@@ -68,6 +70,8 @@ def _reasons(
         _compare(passed, updates)
         options = [option.decode("utf-8", "surrogateescape") for option in raw_options]
         rules.check_options(options)
+        from gitops_cli import releases  # noqa: PLC0415 - a push that a rule refuses needs none of it
+
         told = releases.receive(home, updates, options, output)
     except GitopsError as error:
         return dict.fromkeys(names, error.sentence())

@@ -86,13 +86,20 @@ def list_tree(place: command.Place, oid: str, limits: Limits = LIMITS) -> dict[s
             path = check_path(raw)
             if path in entries:
                 raise BadInput(f"this file is there twice: {safe(path)}", code="tree.collision")
-            entry = Entry(path, int(mode, 8), blob.decode("ascii"), int(size) if size != b"-" else 0)
+            entry = Entry(path, int(mode, 8), blob.decode("ascii"), _size(path, size))
             _check_size(entry, limits.blob)
             total += entry.size
             entries[path] = entry
         _check_sums(len(entries), folders, total, limits)
     check_distinct(entries)
     return entries
+
+
+def _size(path: str, size: bytes) -> int:
+    """Read a size in bytes: `-` for what is no blob, `BAD` for one that is not there."""
+    if not size.isdigit() and size != b"-":
+        raise Failed(f"the content of {safe(path)} is missing", code="git.object")
+    return 0 if size == b"-" else int(size)
 
 
 def _check_size(entry: Entry, limit: int) -> None:
