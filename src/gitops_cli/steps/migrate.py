@@ -1,21 +1,31 @@
-"""Migrate: being built."""
+"""Migrate: all pending migrations in one transaction, and the way back when the release fails."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitops_cli.errors import Unavailable
+import msgspec
+
+from gitops_cli.adapters import processes
+from gitops_cli.steps import database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from gitops_cli.adapters.migrations.plan import Change
+    from gitops_cli.adapters.migrations.rehearsal import Rehearsal
     from gitops_cli.pipeline.model import Release
     from gitops_cli.pipeline.protocol import Record
     from gitops_cli.steps.context import Context
 
 
 class Migrate:
-    """Being built."""
+    """Bring the database to where the tree says.
+
+    `undo` asks the database whether the migrations are in effect; of the journal it only needs `begun`,
+    which is on disk before anything happens, and what `rehearse` noted.
+    """
 
     name = "migrate"
 
@@ -24,24 +34,73 @@ class Migrate:
         self._context = context
 
     def plan(self, release: Release) -> Sequence[str]:
-        """Say what would run."""
+        """Say nothing more than the rehearsal."""
         del release
         return []
 
     def do(self, release: Release, record: Record) -> str:
-        """Do it."""
-        del record
-        if self._context.content(release.commit).project.migrations:
-            raise Unavailable("migrations are being built", code="migration.unbuilt")
-        return "nothing to migrate"
+        """Apply what was rehearsed. Raises `GitopsError`; then nothing of it is in effect."""
+        context = self._context
+        rehearsed = _rehearsed(record)
+        if rehearsed is None:
+            return database.NOTHING
+        from gitops_cli.adapters.migrations.applying import apply  # noqa: PLC0415 - only a release that migrates
+
+        change, rehearsal = rehearsed
+        job = database.job_of(context, release, database.access_of(context, release), change, record)
+        record.note(begun=True)
+        kept = apply(job, rehearsal, record.note)
+        if kept is not None:
+            context.watch.says(f"what was dropped is kept in {kept}")
+        return f"{change.title()}, now at {', '.join(change.after) or 'nothing'}"
 
     def undo(self, release: Release, record: Record) -> None:
-        """Nothing was changed."""
+        """Take back what is in effect. Raises `Stuck` when that does not lead to what was before."""
+        context = self._context
+        rehearsed = _rehearsed(record)
+        if rehearsed is not None and record.facts.get("begun"):
+            from gitops_cli.adapters.migrations.undoing import Done, take_back  # noqa: PLC0415 - as above
+
+            child = record.facts.get("child")
+            if isinstance(child, dict):
+                processes.end_all([child])
+            change, rehearsal = rehearsed
+            found = database.access_of(context, release)
+            job = database.job_of(context, release, found, change, record)
+            kept = str(record.facts.get("kept") or "")
+            done = Done(before=rehearsal.before, first=rehearsal.first, one_way=rehearsal.one_way, kept=kept)
+            take_back(job, done)
+            _remove(context.home.kept(context.environment.name), kept)
+        database.forget_exports(context, release)
 
     def is_done(self, release: Release, record: Record) -> bool:
-        """Asking again costs little."""
-        del release, record
-        return False
+        """Ask the database."""
+        rehearsed = _rehearsed(record)
+        if rehearsed is None:
+            return True
+        change, _ = database.pending(self._context, release, database.access_of(self._context, release))
+        return not change.moves
 
     def settle(self, release: Release, record: Record) -> None:
-        """Nothing was kept."""
+        """Remove the exported files; what was dropped stays kept for people."""
+        del record
+        database.forget_exports(self._context, release)
+
+
+def _rehearsed(record: Record) -> tuple[Change, Rehearsal] | None:
+    """Read what the rehearsal noted; None when there was nothing to do."""
+    facts = record.of("rehearse")
+    if "change" not in facts or "found" not in facts:
+        return None
+    from gitops_cli.adapters.migrations.plan import Change  # noqa: PLC0415 - only a release that migrates
+    from gitops_cli.adapters.migrations.rehearsal import Rehearsal  # noqa: PLC0415
+
+    return msgspec.convert(facts["change"], Change), msgspec.convert(facts["found"], Rehearsal)
+
+
+def _remove(folder: Path, kept: str) -> None:
+    """Remove the copies of what was put back."""
+    from gitops_cli.adapters.files import remove_tree  # noqa: PLC0415 - only where something was kept
+
+    if kept and folder in type(folder)(kept).parents:
+        remove_tree(type(folder)(kept))

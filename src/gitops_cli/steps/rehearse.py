@@ -1,21 +1,28 @@
-"""Rehearse: being built."""
+"""Rehearse: every new migration on a scratch copy, there, back and there again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitops_cli.errors import Unavailable
+import msgspec
+
+from gitops_cli.steps import database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gitops_cli.adapters.migrations.job import Job
+    from gitops_cli.adapters.migrations.rehearsal import Rehearsal
     from gitops_cli.pipeline.model import Release
     from gitops_cli.pipeline.protocol import Record
     from gitops_cli.steps.context import Context
 
 
 class Rehearse:
-    """Being built."""
+    """Changes nothing but a scratch database, which is gone afterwards.
+
+    What it found stands in its record (`change`, `found`), so that `migrate` holds the real run against it.
+    """
 
     name = "rehearse"
 
@@ -24,24 +31,57 @@ class Rehearse:
         self._context = context
 
     def plan(self, release: Release) -> Sequence[str]:
-        """Say what would run."""
-        del release
-        return []
+        """Name the migrations that would run."""
+        if not database.has_migrations(self._context, release):
+            return []
+        change, _ = database.pending(self._context, release, database.access_of(self._context, release))
+        return [f"{move.direction} {move.revision} ({move.file})" for move in change.moves]
 
     def do(self, release: Release, record: Record) -> str:
-        """Do it."""
-        del record
-        if self._context.content(release.commit).project.migrations:
-            raise Unavailable("migrations are being built", code="migration.unbuilt")
-        return "nothing to migrate"
+        """Rehearse what is pending; refuse what the real rows could not survive. Raises `GitopsError`."""
+        context = self._context
+        if not database.has_migrations(context, release):
+            return database.NOTHING
+        found = database.access_of(context, release)
+        change, ledger = database.pending(context, release, found)
+        if not change.moves:
+            return database.NOTHING
+        from gitops_cli.adapters.migrations import foresight  # noqa: PLC0415 - only a release that migrates
+        from gitops_cli.adapters.migrations.rehearsal import rehearse  # noqa: PLC0415
+
+        job = database.job_of(context, release, found, change, record)
+        rehearsal = rehearse(job, ledger)
+        foresight.refuse_loss(job, rehearsal)
+        for line in (*rehearsal.notes, *foresight.warnings(job, rehearsal)):
+            context.watch.says(line)
+        small = msgspec.structs.replace(rehearsal, sql=(), touched=(), notes=())
+        record.note(change=msgspec.to_builtins(change), found=msgspec.to_builtins(small))
+        return f"{change.title()}, {_shown(job, rehearsal)}"
 
     def undo(self, release: Release, record: Record) -> None:
-        """Nothing was changed."""
+        """Remove the exported files; a scratch database of a killed rehearsal goes too."""
+        del record
+        context = self._context
+        database.forget_exports(context, release)
+        if database.has_migrations(context, release) and context.environment.database != "none":
+            from gitops_cli.adapters.postgres.scratch import drop_leftovers  # noqa: PLC0415 - as above
+
+            drop_leftovers(context.home, context.environment.name)
 
     def is_done(self, release: Release, record: Record) -> bool:
-        """Asking again costs little."""
+        """Rehearse again after a crash."""
         del release, record
         return False
 
     def settle(self, release: Release, record: Record) -> None:
-        """Nothing was kept."""
+        """Remove the exported files."""
+        del record
+        database.forget_exports(self._context, release)
+
+
+def _shown(job: Job, rehearsal: Rehearsal) -> str:
+    if rehearsal.first:
+        return "rehearsed on an empty database"
+    if rehearsal.one_way:
+        return "no way back, as declared"
+    return "there, back and there again" if not job.change.goes_down else "back, there and back again"

@@ -1,0 +1,223 @@
+"""One transaction on the live database: under the lock, held against the rehearsal, settled by asking.
+
+What became of a COMMIT is never assumed: after anything went wrong behind it, the database is asked.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from gitops_cli.adapters import clock
+from gitops_cli.adapters.migrations import advisory, inside, kept, ledger, loss, schemas
+from gitops_cli.adapters.migrations.inventory import WROTE, Risk, risks
+from gitops_cli.adapters.migrations.tries import Tries
+from gitops_cli.adapters.postgres.connect import connect, end_backends
+from gitops_cli.adapters.postgres.outcome import transaction_outcome
+from gitops_cli.errors import BadMigration, DatabaseFailed, GitopsError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import psycopg
+
+    from gitops_cli.adapters.migrations.inventory import Inventory
+    from gitops_cli.adapters.migrations.job import Job
+    from gitops_cli.adapters.migrations.rehearsal import Rehearsal
+    from gitops_cli.adapters.migrations.session import Session
+
+    Admin = psycopg.Connection[Any]
+
+RECONNECT = 30.0
+"""Seconds for a server that restarts to answer again."""
+
+
+class Unforeseen(Exception):  # noqa: N818 - leads to another try, with these risks counted
+    """The real rows showed a loss that the rehearsal on an empty copy could not."""
+
+    def __init__(self, found: Sequence[Risk]) -> None:
+        """Keep what was seen."""
+        super().__init__("a loss that was not counted")
+        self.found = tuple(found)
+
+
+@contextmanager
+def alone(job: Job) -> Iterator[Admin]:
+    """Hold the lock of the database on a connection of its own; sessions of a dead release are ended first.
+
+    Raises `DatabaseFailed` when somebody else has it, and when the server ends the connection.
+    """
+    import psycopg as library  # noqa: PLC0415 - 90 ms, for releases that migrate only
+
+    with connect_patiently(job) as admin:
+        try:
+            end_backends(admin, job.application_name)
+            with advisory.migrating(admin, job.limits.lock):
+                yield admin
+        except library.Error as error:
+            raise DatabaseFailed(
+                f"the database failed ({type(error).__name__})",
+                code="migration.connection",
+                next_command="push again",
+            ) from error
+
+
+def connect_patiently(job: Job) -> Admin:
+    """Connect as the operator, also while the server restarts. Raises `Unavailable`."""
+    deadline = clock.monotonic() + RECONNECT
+    while True:
+        try:
+            name = f"gitops lock:{job.release}"
+            return connect(job.access.admin_url, application_name=name, autocommit=True)
+        except Unavailable as error:
+            if error.code != "database.unreachable" or clock.monotonic() > deadline:
+                raise
+            clock.pause(0.2)
+
+
+def apply(job: Job, rehearsal: Rehearsal, note: Callable[..., None]) -> Path | None:
+    """Apply a change that was rehearsed; give the folder of what it destroyed, if anything.
+
+    `note` writes facts to the journal before the effect that they describe. Raises `GitopsError`; then
+    the transaction was rolled back.
+    """
+    work = _Work(job, rehearsal, note)
+    try:
+        with alone(job) as admin:
+            work.admin, tries = admin, Tries(job, admin)
+            with job.live_url() as url, job.session(url, job.limits.migration, tries.look) as session:
+                tries.until_locks(session, lambda one: work.attempt(one, tries))
+    except GitopsError:
+        if not (work.xid and settled(job, work.xid)):
+            raise
+    return work.folder if work.kept else None
+
+
+class _Work:
+    """One application: what its tries learn from each other."""
+
+    def __init__(self, job: Job, rehearsal: Rehearsal, note: Callable[..., None]) -> None:
+        self._job, self._rehearsal, self._note = job, rehearsal, note
+        self.admin: Admin | None = None
+        self.folder = loss.folder_of(job.home.kept(job.environment), job.number, job.release)
+        self.kept = False
+        self.xid = ""
+        """Of a transaction whose COMMIT may have been ordered."""
+        self._risks = tuple(rehearsal.risks)
+
+    def attempt(self, session: Session, tries: Tries) -> None:
+        """Do it, twice if the first time shows a loss that the rehearsal could not foresee."""
+        while True:
+            try:
+                self._once(session, loss.EXCLUSIVE if tries.deadlocked else loss.SHARED)
+            except Unforeseen as seen:
+                session.rollback()
+                if set(seen.found) <= set(self._risks):
+                    names = ", ".join(risk.name for risk in seen.found)
+                    cause = f"it destroys what could not be counted before: {names}"
+                    raise BadMigration(cause, code="migration.loss") from None
+                self._risks = tuple(sorted({*self._risks, *seen.found}))
+            else:
+                return
+
+    def _once(self, session: Session, mode: str) -> None:
+        """Do it once, from BEGIN to COMMIT."""
+        job, rehearsal = self._job, self._rehearsal
+        self.xid = ""
+        xid = session.begin(job.settings(job.limits.migration))
+        before = check_start(job, session, job.change.before, rehearsal.before)
+        loss.lock(session.rows, self._risks, mode)
+        self._count(session)
+        tables = inside.tables(session)
+        sizes = _sizes(session, tables, rehearsal, mode)
+        ran = inside.run(session, job.change)
+        self._check_loss(session, tables, sizes)
+        now = inside.schema(session)
+        if rehearsal.exact and now.digest != rehearsal.after:
+            differs = schemas.shown(job.home, rehearsal.after, now)
+            cause = f"the real run left another schema than the rehearsal: {differs}"
+            raise BadMigration(cause, code="migration.differs")
+        schemas.keep(job.home, now)
+        seconds = {one.revision: one.seconds for part in ran for one in part.revisions}
+        ledger.write(session, job, job.change, schemas=(before, now.digest), xid=xid, seconds=seconds)
+        if self.admin is None or not advisory.held(self.admin):
+            raise DatabaseFailed("the lock of the database was lost", code="migration.lock")
+        self._note(xid=xid, schema_before=before, schema_after=now.digest)
+        self.xid = xid
+        session.commit()
+
+    def _count(self, session: Session) -> None:
+        """Count what is at risk, under lock; refuse it, or copy it out first."""
+        job = self._job
+        counted = loss.count(session.rows, self._risks)
+        loss.refuse(counted, job.accept, allowed=job.allow_loss, down=job.change.goes_down)
+        if counted:
+            self._note(kept=str(self.folder))
+            kept.keep(session, [found.risk for found in counted], self.folder)
+            self.kept = True
+
+    def _check_loss(self, session: Session, tables: Inventory, sizes: dict[int, int]) -> None:
+        """Compare the catalogue again: nothing may be gone, deleted or changed that was not counted."""
+        whole = {(risk.schema, risk.table) for risk in self._risks if not risk.column}
+        left = inside.tables(session)
+        gone = set(risks(tables, left)) - set(self._risks)
+        for oid, updated, deleted in session.rows(WROTE):
+            if oid in tables and (deleted or (updated and self._job.change.goes_down)):
+                gone.add(Risk(tables[oid].schema, tables[oid].name, "", "changed"))
+        for oid, size in sizes.items():
+            if oid in left and _rows_of(session, oid) < size:
+                gone.add(Risk(tables[oid].schema, tables[oid].name, "", "changed"))
+        found = [risk for risk in gone if (risk.schema, risk.table) not in whole]
+        if found:
+            raise Unforeseen(found)
+
+
+def _rows_of(session: Session, oid: int) -> int:
+    name = str(session.rows("SELECT %s::oid::regclass::text", oid)[0][0])
+    return int(session.rows(f"SELECT count(*) FROM {name}")[0][0])  # noqa: S608 - quoted by regclass
+
+
+def _sizes(session: Session, tables: Inventory, rehearsal: Rehearsal, mode: str) -> dict[int, int]:
+    """Count the rows of tables that get a new file: TRUNCATE shows only so."""
+    names = set(rehearsal.rewritten)
+    found = [oid for oid, table in tables.items() if (table.schema, table.name) in names]
+    loss.lock(
+        session.rows, [Risk(tables[oid].schema, tables[oid].name, "", "rewritten") for oid in found], mode
+    )
+    return {oid: _rows_of(session, oid) for oid in found}
+
+
+def check_start(job: Job, session: Session, heads: tuple[str, ...], digest: str) -> str:
+    """Check revision and schema again, under the lock; give the digest of the schema."""
+    found = inside.heads(session)
+    if found != tuple(sorted(heads)):
+        raise DatabaseFailed(
+            f"the database has moved to revision {', '.join(found) or 'none'} since the rehearsal",
+            code="migration.moved",
+            next_command="push again",
+        )
+    now = inside.schema(session)
+    if now.digest != digest:
+        raise DatabaseFailed(
+            f"the schema has changed since the rehearsal: {schemas.shown(job.home, digest, now)}".rstrip(
+                ": "
+            ),
+            code="migration.drift",
+            next_command="push again",
+        )
+    return now.digest
+
+
+def settled(job: Job, xid: str) -> bool:
+    """Ask what became of a COMMIT whose answer was lost: True when it is in effect. Raises `Unavailable`."""
+    with connect_patiently(job) as admin:
+        end_backends(admin, job.application_name)
+        return transaction_outcome(admin, xid) != "aborted" and ledger.has(admin, job.release)
+
+
+def in_effect(job: Job) -> bool:
+    """Say whether a release's migrations are in effect, whatever happened to whoever ran them."""
+    with connect_patiently(job) as admin:
+        end_backends(admin, job.application_name)
+        return ledger.has(admin, job.release)

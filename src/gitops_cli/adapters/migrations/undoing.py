@@ -1,0 +1,76 @@
+"""Taking a release's migrations back: only if they are in effect, and only to exactly what was before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gitops_cli.adapters.migrations import inside, kept, ledger, schemas
+from gitops_cli.adapters.migrations.applying import alone, in_effect
+from gitops_cli.adapters.migrations.empty import make_empty
+from gitops_cli.adapters.migrations.tries import Tries
+from gitops_cli.errors import GitopsError, Stuck
+
+if TYPE_CHECKING:
+    from gitops_cli.adapters.migrations.job import Job
+    from gitops_cli.adapters.migrations.session import Session
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What the journal says of a change that may be in effect."""
+
+    before: str
+    """Digest of the schema before."""
+    first: bool = False
+    one_way: bool = False
+    kept: str = ""
+    """The folder of what it destroyed."""
+
+
+def take_back(job: Job, done: Done) -> bool:
+    """Take a release's migrations back; False when they are not in effect. Idempotent, also after a crash.
+
+    Raises `Stuck` when the way back does not lead to what was before; then nothing was changed.
+    """
+    try:
+        with alone(job) as admin:
+            if not ledger.has(admin, job.release):
+                return False
+            if done.first:
+                make_empty(admin, job.home, done.before)
+                return True
+            if done.one_way:
+                raise Stuck("the migration has declared that it has no way back", code="migration.one-way")
+            tries = Tries(job, admin)
+            with job.live_url() as url, job.session(url, job.limits.migration, tries.look) as session:
+                tries.until_locks(session, lambda one: _back(job, one, done))
+    except GitopsError as error:
+        if not in_effect(job):  # its COMMIT went through, only the answer was lost
+            return True
+        if isinstance(error, Stuck):
+            raise
+        raise Stuck(
+            error.cause, code=error.code, file=error.file, line=error.line, next_command="gitops recover"
+        ) from error
+    return True
+
+
+def _back(job: Job, session: Session, done: Done) -> None:
+    """Run the way back, put back what was kept, and commit only if the schema is as it was."""
+    session.begin(job.settings(job.limits.migration))
+    inside.run(session, job.change.back)
+    if done.kept and (Path(done.kept) / kept.INDEX).exists():
+        kept.restore(session, Path(done.kept))
+    ledger.forget(session, job.release)
+    now = inside.schema(session)
+    if now.digest != done.before:
+        differs = schemas.shown(job.home, done.before, now)
+        session.rollback()
+        raise Stuck(
+            f"taking the migrations back leaves another schema: {differs}".rstrip(": "),
+            code="migration.undo",
+            next_command="gitops recover",
+        )
+    session.commit()
