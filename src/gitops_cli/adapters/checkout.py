@@ -42,7 +42,9 @@ class Checkout:
         """Find the repository that holds a folder (default: where we are). Raises `Refused`."""
         found = cls.open(folder or Path.cwd())
         if found is None:
-            raise Refused("this folder is in no git repository", code="checkout.none", next_command="gitops init")
+            raise Refused(
+                "this folder is in no git repository", code="checkout.none", next_command="gitops init"
+            )
         return found
 
     @classmethod
@@ -149,5 +151,5 @@ class Checkout:
             errors="surrogateescape",
         ) as child:
             for line in child.stdout or ():
-                say(line.rstrip("\r\n"))
+                say(line.rstrip())  # git pads lines of the other side with spaces
         return child.returncode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from gitops_cli.adapters.files import remove_tree
 from gitops_cli.errors import Unavailable
@@ -22,7 +22,7 @@ class Created:
         """Nothing made yet."""
         self._undo: list[Callable[[], object]] = []
 
-    def __enter__(self) -> Created:
+    def __enter__(self) -> Self:
         """Begin."""
         return self
 
@@ -49,7 +49,9 @@ class Created:
         except OSError as error:
             raise _cannot(path, error) from error
         if not path.is_dir():
-            raise Unavailable(f"{path} is a file where a folder is needed", code="init.in-the-way", file=str(path))
+            raise Unavailable(
+                f"{path} is a file where a folder is needed", code="init.in-the-way", file=str(path)
+            )
         return path
 
     def grown(self, path: Path) -> None:

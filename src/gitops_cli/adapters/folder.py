@@ -17,7 +17,18 @@ MOST_FILES = 10_000
 LARGEST_FILE = 1 << 20
 """Bytes; the limit of a file that a release reads."""
 _NOT_THE_PROJECTS = frozenset(
-    {".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache", "site-packages"}
+    {
+        ".git",
+        ".hg",
+        ".venv",
+        "venv",
+        "node_modules",
+        "__pycache__",
+        ".tox",
+        ".nox",
+        ".mypy_cache",
+        "site-packages",
+    }
 )
 
 

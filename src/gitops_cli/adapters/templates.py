@@ -23,7 +23,7 @@ def folder() -> Path:
     )
 
 
-def read(name: str, **values: str) -> str:
+def read(name: str, /, **values: str) -> str:
     """Read the template `project/app.py` and put values in place of `@key@`."""
     text = (folder() / name).read_text(encoding="utf-8")
     for key, value in values.items():

@@ -23,7 +23,9 @@ class Group(NamedTuple):
 
 ROOT: dict[str, Leaf | Group] = {
     "init": Leaf(_COMMANDS + "init", "Write what is missing, make the remote, add it to git."),
-    "validate": Leaf(_COMMANDS + "validate", "Say what the remote would say of a commit or the working tree."),
+    "validate": Leaf(
+        _COMMANDS + "validate", "Say what the remote would say of a commit or the working tree."
+    ),
     "migrate": Group(
         {
             "create": Leaf(_COMMANDS + "migrate_create", "Write a new migration."),

@@ -41,7 +41,11 @@ class LazyGroup(TyperGroup):
             return None
         if isinstance(entry, Group):
             return LazyGroup(
-                name=cmd_name, table=entry.commands, help=entry.help, no_args_is_help=True, rich_markup_mode=None
+                name=cmd_name,
+                table=entry.commands,
+                help=entry.help,
+                no_args_is_help=True,
+                rich_markup_mode=None,
             )
         app = typer.Typer(**_PLAIN)
         app.command(cmd_name)(import_module(entry.module).command)
@@ -60,7 +64,7 @@ def root() -> Any:
     @app.callback()
     def gitops(  # pragma: no cover - `--version` is answered before typer is imported
         *,
-        version: bool = typer.Option(False, "--version", help="Print the version."),  # noqa: FBT001
+        version: bool = typer.Option(False, "--version", help="Print the version."),
     ) -> None:
         """Git is the only tool you need: `git push` is the release, all or nothing.
 

@@ -86,5 +86,5 @@ def _fail(error: GitopsError, command: str, *, as_json: bool) -> int:
 
 def _no_reader() -> int:
     # `gitops history | head`: not an error; the interpreter would complain when it flushes at the end
-    sys.stdout = None  # type: ignore[assignment]  # what Python itself does when there is no stream
+    sys.stdout = None  # what Python itself does when there is no stream
     return 0

@@ -9,11 +9,15 @@ import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, also for errors.")]
 HomeFolder = Annotated[
-    str, typer.Option("--home", metavar="DIR", help="The remote's folder; default: that of git remote `gitops`.")
+    str,
+    typer.Option("--home", metavar="DIR", help="The remote's folder; default: that of git remote `gitops`."),
 ]
 RemoteName = Annotated[str, typer.Option("--remote", metavar="NAME", help="The git remote.")]
 EnvironmentName = Annotated[
-    str, typer.Option("--environment", "-e", metavar="NAME", help="Default: the one that this branch releases to.")
+    str,
+    typer.Option(
+        "--environment", "-e", metavar="NAME", help="Default: the one that this branch releases to."
+    ),
 ]
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _EXPOSE = re.compile(rb"^\s*EXPOSE\s+(\d{1,5})", re.MULTILINE | re.IGNORECASE)
 _SCRIPTS = re.compile(rb"^\s*script_location\s*=\s*(\S+)", re.MULTILINE)
 _WORKLOAD = re.compile(rb"^kind:\s*['\"]?Deployment['\"]?\s*(#.*)?$", re.MULTILINE)
+_DEEPEST_MANIFEST = 2
+"""Slashes: `deploy/web.yaml`, `deploy/base/web.yaml`."""
 _DEEPEST_DOCKERFILE = 3
 """Folders: `services/web/Dockerfile` is found, an example deep in the docs is not."""
 _NOT_A_PROJECT = frozenset({"README.md", "README", "README.rst", "LICENSE", "LICENSE.txt", "LICENSE.md"})
@@ -71,7 +73,11 @@ def _services(tree: Tree) -> tuple[FoundService, ...]:
 
 
 def _manifests(tree: Tree) -> str:
-    candidates = [path for path in tree.entries if path.endswith((".yaml", ".yml")) and 1 <= path.count("/") <= 2]  # noqa: PLR2004 - deploy/web.yaml, deploy/base/web.yaml
+    candidates = [
+        path
+        for path in tree.entries
+        if path.endswith((".yaml", ".yml")) and 1 <= path.count("/") <= _DEEPEST_MANIFEST
+    ]
     for path in sorted(candidates):
         if not path.startswith(".") and _WORKLOAD.search(tree.read([path])[path]):
             return str(PurePosixPath(path).parent)

@@ -24,7 +24,9 @@ def find_home(wanted: str) -> Home:
     url = Checkout.need().remotes.get(REMOTE, "")
     if not url:
         raise Refused(
-            f"there is no git remote {REMOTE}", code="checkout.no-remote", next_command="the same with --home DIR"
+            f"there is no git remote {REMOTE}",
+            code="checkout.no-remote",
+            next_command="the same with --home DIR",
         )
     home = home_of(url)
     if home is None:
@@ -37,5 +39,7 @@ def find_home(wanted: str) -> Home:
 
 def _need(home: Home, name: str) -> Home:
     if not is_remote(home):
-        raise Refused(f"{name} is no remote", code="remote.none", next_command=f"gitops remote init {home.path}")
+        raise Refused(
+            f"{name} is no remote", code="remote.none", next_command=f"gitops remote init {home.path}"
+        )
     return home

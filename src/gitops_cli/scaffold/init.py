@@ -10,18 +10,20 @@ from gitops_cli.adapters.checkout import Checkout
 from gitops_cli.adapters.created import Created
 from gitops_cli.adapters.folder import FolderTree, walk
 from gitops_cli.adapters.text import safe
+from gitops_cli.config.history import env_advice
 from gitops_cli.config.load import load_project
 from gitops_cli.errors import Refused, UsageError
 from gitops_cli.scaffold import hooks
 from gitops_cli.scaffold.detect import detect, label
 from gitops_cli.scaffold.files import missing_files
-from gitops_cli.scaffold.remote import default_home, home_of, make_remote
+from gitops_cli.scaffold.remote import Made, default_home, home_of, make_remote
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 REMOTE = "gitops"
 """What the git remote is called."""
+NO_REMOTE = Made(home="", url="", new=False)
 
 
 class Initialised(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +41,10 @@ class Initialised(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initialised:
-    """Make a project of a folder. Raises `Refused`, `BadInput`, `Unavailable`; then the folder is as it was."""
+    """Make a project of a folder.
+
+    Raises `Refused`, `BadInput`, `Unavailable`; then the folder is as it was.
+    """
     if remote and no_remote:
         raise UsageError("--remote and --no-remote say the opposite", next_command="gitops init --help")
     with Created() as created:
@@ -54,14 +59,20 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
         project = load_project(checkout.tree())
         notes = list(hooks.install(checkout, created))
         notes += _ignores_connection(checkout.tree(), project.migrations)
-        branch = checkout.branch
-        if not branch:
+        if not checkout.branch:
             raise Refused(
-                "no branch is checked out", code="init.detached", next_command="git switch -c main, then: gitops init"
+                "no branch is checked out",
+                code="init.detached",
+                next_command="git switch -c main, then: gitops init",
             )
-        url, home = ("", "") if no_remote else _add_remote(checkout, remote, project.name, branch, created, notes)
+        made = NO_REMOTE if no_remote else _add_remote(checkout, remote, project.name, created)
     return Initialised(
-        folder=str(checkout.top), branch=branch, written=tuple(missing), remote=url, home=home, notes=tuple(notes)
+        folder=str(checkout.top),
+        branch=checkout.branch,
+        written=tuple(missing),
+        remote=made.url,
+        home=made.home if made.new else "",
+        notes=(*notes, *made.notes),
     )
 
 
@@ -81,30 +92,23 @@ def _checkout(folder: Path, created: Created) -> Checkout:
     return found
 
 
-def _add_remote(  # noqa: PLR0913 - the whole of a remote
-    checkout: Checkout, wanted: str, project: str, branch: str, created: Created, notes: list[str]
-) -> tuple[str, str]:
-    """Make the remote if it is to be on this machine, and add it to git. Gives its URL and its folder."""
+def _add_remote(checkout: Checkout, wanted: str, project: str, created: Created) -> Made:
+    """Make the remote if it is to be on this machine, and add it to git."""
     there = checkout.remotes.get(REMOTE)
     if there is not None:
-        if wanted:
-            notes.append(f"git remote {REMOTE} is already there and was left as it is: {safe(there)}")
-        return there, ""
+        note = f"git remote {REMOTE} is already there and was left as it is: {safe(there)}"
+        return Made(home="", url=there, new=False, notes=(note,) if wanted else ())
     home = home_of(wanted) if wanted else default_home(project, checkout.top)
-    url, made = wanted, ""
+    made = Made(home="", url=wanted, new=False)
     if home is not None:
-        done = make_remote(home, branch, created)
-        notes += done.notes
-        url, made = done.url, done.home if done.new else ""
+        made = make_remote(home, checkout.branch, created)
     created.keep(checkout.config_file)
-    checkout.add_remote(REMOTE, url)
-    return url, made
+    checkout.add_remote(REMOTE, made.url)
+    return made
 
 
 def _ignores_connection(tree: FolderTree, folder: str) -> list[str]:
     """Say which lines an existing env.py lacks; it is the developer's file, so it is not edited."""
-    from gitops_cli.config.history import env_advice  # noqa: PLC0415
-
     path = f"{folder}/env.py"
     if not folder or path not in tree.entries:
         return []

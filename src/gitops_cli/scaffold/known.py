@@ -40,7 +40,9 @@ class Known:
         self.url = checkout.remotes.get(remote, "")
         if not self.url:
             raise Refused(
-                f"there is no git remote {remote}", code="checkout.no-remote", next_command="gitops init --remote URL"
+                f"there is no git remote {remote}",
+                code="checkout.no-remote",
+                next_command="gitops init --remote URL",
             )
         self._here = f"refs/gitops/remotes/{remote}/"
         self.repo = Repo(checkout.git_dir)
@@ -79,7 +81,7 @@ class Known:
         return self.repo.read_path(record, "output.txt").decode("utf-8", "replace")
 
     def branch(self, environment: str) -> str:
-        """Name the branch whose push releases to an environment, as its newest release tells it; empty: unknown."""
+        """Name the branch that releases to an environment, as its newest release tells it; empty: unknown."""
         for recorded in self.releases(environment):
             for update in recorded.told.release.refs:
                 if update.name.startswith("refs/heads/"):
@@ -96,7 +98,9 @@ class Known:
             return (here or names)[0]
         push = f"git push {self.remote} {self.checkout.branch or 'main'}"
         if environment:
-            raise Refused(f"{self.remote} has no releases of {environment}", code="release.none", next_command=push)
+            raise Refused(
+                f"{self.remote} has no releases of {environment}", code="release.none", next_command=push
+            )
         if not names:
             raise Refused(f"{self.remote} has no releases yet", code="release.none", next_command=push)
         raise Refused(
@@ -135,4 +139,6 @@ class Known:
         try:
             return msgspec.json.decode(self.repo.read_path(record, "release.json"), type=Finished)
         except msgspec.MsgspecError as error:
-            raise BadInput(f"the record {record[:7]} of a release cannot be read", code="record.bad") from error
+            raise BadInput(
+                f"the record {record[:7]} of a release cannot be read", code="record.bad"
+            ) from error

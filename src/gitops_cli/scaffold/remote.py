@@ -1,4 +1,4 @@
-"""`gitops remote init`: a folder that is a remote. The repository, its hooks, remote.yaml; nothing is started."""
+"""`gitops remote init`: a folder that is a remote. Repository, hooks, remote.yaml; nothing is started."""
 
 from __future__ import annotations
 
@@ -43,10 +43,8 @@ def default_home(project: str, top: Path) -> Home:
 def home_of(url: str) -> Home | None:
     """Give the remote's folder when a URL is a path on this machine; None: it is somewhere else."""
     path = urlsplit(url).path if url.startswith("file://") else url
-    if not path.startswith(("/", "./", "../", "~")) and path not in (".", ".."):
-        # as git sees it: `host:path` and `scheme://` are elsewhere, anything else is a path
-        if "://" in url or ":" in path.split("/", 1)[0]:
-            return None
+    if "://" in path or ":" in path.split("/", 1)[0]:
+        return None  # as git reads it: `scheme://` and `host:path` are elsewhere, anything else is a path
     folder = Path(path).expanduser()
     return Home(folder.parent if folder.name == "repo.git" else folder)
 
@@ -63,12 +61,16 @@ def make_remote(home: Home, branch: str, created: Created) -> Made:
         return Made(home=str(home.path), url=str(home.repo), new=False)
     _refuse_strangers(home)
     text, notes = _remote_yaml(branch)
-    load_remote(text.encode(), "remote.yaml")  # a branch name that no remote takes is refused before anything is made
+    load_remote(
+        text.encode(), "remote.yaml"
+    )  # a branch name that no remote takes is refused before anything is made
     created.folder(home.path, 0o700)
     if not (home.repo / "HEAD").exists():
         created.grown(home.repo)
         make_bare(home.repo)
-        write_atomic(home.repo / "HEAD", f"ref: refs/heads/{branch}\n".encode(), 0o644)  # what a clone checks out
+        write_atomic(
+            home.repo / "HEAD", f"ref: refs/heads/{branch}\n".encode(), 0o644
+        )  # what a clone checks out
     created.grown(home.state)
     created.folder(home.secrets, 0o700)
     if not home.config.exists():
@@ -95,7 +97,9 @@ def show(home: Home) -> dict[str, Any]:
             environment.name: {
                 "branch": environment.branch,
                 "target": environment.target,
-                "database": "elsewhere" if isinstance(environment.database, DatabaseAt) else environment.database,
+                "database": "elsewhere"
+                if isinstance(environment.database, DatabaseAt)
+                else environment.database,
                 "release": environment.release,
             }
             for environment in remote.environments.values()
@@ -107,7 +111,7 @@ def _refuse_strangers(home: Home) -> None:
     """Never make a remote inside a folder that holds something else."""
     ours = {home.repo.name, home.config.name, home.secrets.name, home.state.name}
     if home.path.is_dir():
-        others = sorted(set(os.listdir(home.path)) - ours)
+        others = sorted({path.name for path in home.path.iterdir()} - ours)
         if others:
             raise Refused(
                 f"{home.path} holds {safe(others[0], 60)} already: a remote needs a folder of its own",
@@ -118,12 +122,11 @@ def _refuse_strangers(home: Home) -> None:
 
 def _remote_yaml(branch: str) -> tuple[str, tuple[str, ...]]:
     found = sandbox.probe()
-    lines, notes = "sandbox: auto", ()
+    lines = "sandbox: auto"
+    notes: tuple[str, ...] = ()
     if found.level is sandbox.Level.NONE:
         reason = safe(found.reason, 150).replace('"', "'").replace("\\", "/")
         lines = f'sandbox: none\nsandboxReason: "{reason}"'
-        notes = (
-            f"no sandbox on this machine ({reason}): pushed code may do what you may; "
-            "let nobody push whom you would not give this account",
-        )
+        why = f"no sandbox on this machine ({reason}): pushed code may do what you may"
+        notes = (f"{why}; let nobody push whom you would not give this account",)
     return templates.read("remote/remote.yaml", sandbox=lines, branch=branch), notes

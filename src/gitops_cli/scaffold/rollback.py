@@ -37,7 +37,10 @@ def rollback(  # noqa: PLR0913 - what a person may choose
     remote: str = "gitops",
     say: Callable[[str], None],
 ) -> RolledBack:
-    """Go back to a release (0: the one before the last). Raises `Refused`, and `Failed` when the push is refused."""
+    """Go back to a release (0: the one before the last).
+
+    Raises `Refused`, and `Failed` when the push is refused.
+    """
     if not checkout.is_clean():
         raise Refused(
             "the working tree has changes that are not committed",
@@ -54,7 +57,11 @@ def rollback(  # noqa: PLR0913 - what a person may choose
     commit = checkout.commit_tree(chosen.told.release.tree, tip, _message(chosen))
     say(f"pushing {commit[:7]} to {branch}: the tree of release {chosen.told.release.number}")
     if checkout.push(remote, f"{commit}:refs/heads/{branch}", options, say) != 0:
-        raise Failed("the push was refused; its reasons are above", code="rollback.refused", next_command="gitops status")
+        raise Failed(
+            "the push was refused; its reasons are above",
+            code="rollback.refused",
+            next_command="gitops status",
+        )
     return RolledBack(
         environment=name,
         release=chosen.told.release.number,
@@ -65,7 +72,7 @@ def rollback(  # noqa: PLR0913 - what a person may choose
 
 
 def _chosen(known: Known, environment: str, number: int, tree: str) -> Recorded:
-    """Find the release to go back to: the numbered one, or the newest with another tree than the branch has."""
+    """Find the release to go back to: the numbered one, or the newest with another tree."""
     for recorded in known.releases(environment):
         found = recorded.told.release
         if number and found.number == number:
@@ -83,7 +90,8 @@ def _chosen(known: Known, environment: str, number: int, tree: str) -> Recorded:
 
 def _message(chosen: Recorded) -> str:
     release = chosen.told.release
-    return f"Roll back to release {release.number}: {safe(release.subject, 80)}\n\nThe tree is that of {release.commit}."
+    title = f"Roll back to release {release.number}: {safe(release.subject, 80)}"
+    return f"{title}\n\nThe tree is that of {release.commit}."
 
 
 def _follow(checkout: Checkout, branch: str, tip: str, commit: str) -> str:

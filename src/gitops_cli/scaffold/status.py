@@ -63,7 +63,7 @@ def _short(told: Finished | None) -> dict[str, Any] | None:
 
 
 def of_commit(known: Known, name: str) -> dict[str, Any]:
-    """Say what became of a commit: released (where, as which number), refused (why), running, or never pushed."""
+    """Say what became of a commit: released, refused (and why), running, or never pushed."""
     commit = known.checkout.resolve(name)
     if not commit:
         raise Refused(f"{name} is no commit here", code="status.no-commit", next_command="git log")
@@ -72,13 +72,18 @@ def of_commit(known: Known, name: str) -> dict[str, Any]:
     for environment in known.remote_environments():
         running = known.open_release(environment)
         if running is not None and running.commit == commit:
-            found.append({"environment": environment, "release": running.number, "outcome": "open", "live": False})
+            found.append(
+                {"environment": environment, "release": running.number, "outcome": "open", "live": False}
+            )
         released = [each.told for each in known.releases(environment)]
         if released and known.checkout.is_ancestor(commit, released[0].release.commit):
             contained.append(environment)
-        for told in sorted([*released, *known.not_released(environment)], key=_number, reverse=True):
-            if told.release.commit == commit:
-                found.append({**(_short(told) or {}), "live": told is released[0] if released else False})
+        everything = sorted([*released, *known.not_released(environment)], key=_number, reverse=True)
+        found += [
+            {**(_short(told) or {}), "live": told in released[:1]}
+            for told in everything
+            if told.release.commit == commit
+        ]
     return {"commit": commit, "releases": found, "contained_in": contained}
 
 

@@ -14,7 +14,9 @@ from gitops_cli.scaffold.init import Initialised, init
 def command(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="The project's folder.")] = ".",
     *,
-    remote: Annotated[str, typer.Option(metavar="URL", help="Where the remote is; a path is made there.")] = "",
+    remote: Annotated[
+        str, typer.Option(metavar="URL", help="Where the remote is; a path is made there.")
+    ] = "",
     no_remote: Annotated[bool, typer.Option("--no-remote", help="Make and add no remote.")] = False,
     as_json: AsJson = False,
 ) -> Result:

@@ -14,11 +14,15 @@ from gitops_cli.scaffold.known import Known
 from gitops_cli.scaffold.logs import of_release, of_service
 
 
-def command(
-    release: Annotated[int, typer.Argument(metavar="[RELEASE]", help="A release's number; default: the last.")] = 0,
+def command(  # noqa: PLR0913 - one for each option
+    release: Annotated[
+        int, typer.Argument(metavar="[RELEASE]", help="A release's number; default: the last.")
+    ] = 0,
     *,
     app: Annotated[str, typer.Option(metavar="SERVICE", help="What this service prints.")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new lines come (with --app).")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as new lines come (with --app).")
+    ] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines (with --app).")] = 100,
     environment: EnvironmentName = "",
     remote: RemoteName = "gitops",

@@ -15,10 +15,13 @@ from gitops_cli.scaffold.rollback import rollback
 
 
 def command(
-    release: Annotated[int, typer.Argument(metavar="[RELEASE]", help="Go back to this one; default: before the last.")] = 0,  # noqa: E501
+    release: Annotated[
+        int, typer.Argument(metavar="[RELEASE]", help="Go back to this one; default: before the last.")
+    ] = 0,
     *,
     option: Annotated[
-        list[str] | None, typer.Option("--option", "-o", metavar="OPTION", help="A push option, as git push -o.")
+        list[str] | None,
+        typer.Option("--option", "-o", metavar="OPTION", help="A push option, as git push -o."),
     ] = None,
     environment: EnvironmentName = "",
     remote: RemoteName = "gitops",
@@ -38,13 +41,22 @@ def command(
 
     try:
         done = rollback(
-            Checkout.need(), release=release, environment=environment, options=option or (), remote=remote, say=say
+            Checkout.need(),
+            release=release,
+            environment=environment,
+            options=option or (),
+            remote=remote,
+            say=say,
         )
     except Failed as error:
         if as_json:  # nobody saw the reasons of the push
-            error.cause = " | ".join(["the push was refused", *(line for line in output if "remote:" in line)])
+            error.cause = " | ".join(
+                ["the push was refused", *(line for line in output if "remote:" in line)]
+            )
         raise
-    lines = [f"{done.environment} is as release {done.release} was, as commit {done.commit[:7]} of {done.branch}"]
+    lines = [
+        f"{done.environment} is as release {done.release} was, as commit {done.commit[:7]} of {done.branch}"
+    ]
     if done.local_branch != "moved":
         lines.append(f"your branch stayed where it is: {done.local_branch}")
     return Result(data={**msgspec.to_builtins(done), "output": output}, lines=tuple(lines))

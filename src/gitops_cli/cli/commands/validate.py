@@ -12,11 +12,15 @@ from gitops_cli.scaffold.validate import validate
 
 
 def command(
-    revision: Annotated[str, typer.Argument(metavar="[REV]", help="A commit; default: the working tree.")] = "",
+    revision: Annotated[
+        str, typer.Argument(metavar="[REV]", help="A commit; default: the working tree.")
+    ] = "",
     *,
     as_json: AsJson = False,
 ) -> Result:
     """Say what the remote would say of a commit or the working tree: files, manifests, migration history."""
     del as_json
     said = validate(Checkout.need(), revision)
-    return Result(data={"revision": revision or "the working tree", "summary": said}, lines=(f"well-formed: {said}",))
+    return Result(
+        data={"revision": revision or "the working tree", "summary": said}, lines=(f"well-formed: {said}",)
+    )

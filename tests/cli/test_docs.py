@@ -1,0 +1,94 @@
+"""The documents: the reference is what the code says, links lead somewhere, and the tutorial runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gitops_cli.cli.catalogue import leaves
+
+TOP = Path(__file__).resolve().parents[2]
+DOCS = TOP / "docs"
+_BLOCK = re.compile(r"^```sh( fails)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_reference_is_what_the_code_says_and_links_lead_somewhere() -> None:
+    done = subprocess.run(
+        [sys.executable, str(DOCS / "generate.py"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    """The check itself can fail: a copy of the documents with a link that leads nowhere."""
+    copy = tmp_path / "docs"
+    for path in [*DOCS.rglob("*.md"), DOCS / "generate.py", *TOP.glob("*.md")]:
+        target = tmp_path / path.relative_to(TOP)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    with (copy / "index.md").open("a") as page:
+        page.write("[gone](how-to/gone.md) [head](tutorial.md#no-such-head)\n")
+    done = subprocess.run(
+        [sys.executable, str(copy / "generate.py"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "gone.md leads nowhere" in done.stderr
+    assert "#no-such-head leads nowhere" in done.stderr
+
+
+def test_each_command_of_the_catalogue_is_in_the_readme_or_the_reference() -> None:
+    text = (DOCS / "reference/cli.md").read_text()
+    for name, _leaf in leaves():
+        assert f"## gitops {name}\n" in text
+
+
+def test_the_readme_has_the_two_commands_and_says_that_it_is_alpha() -> None:
+    text = (TOP / "README.md").read_text()
+    assert "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/gitops demo\n" in text
+    assert "python3 -m venv .venv && .venv/bin/pip install -q nox && .venv/bin/nox\n" in text
+    assert "**Alpha.**" in text
+    assert "## What it is not" in text
+    assert "-m venv .venv && .venv/bin/pip install -q nox && .venv/bin/nox\n" in (TOP / ".ci/run").read_text()
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs(tmp_path: Path) -> None:
+    """Every block of the tutorial in one shell after the other, in its order; one of them must fail."""
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    command = bin_folder / "gitops"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gitops_cli "$@"\n')
+    command.chmod(0o755)
+    environment = os.environ | {
+        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "PWD": str(tmp_path),
+    }
+    blocks = _BLOCK.findall((DOCS / "tutorial.md").read_text())
+    assert len(blocks) >= 8
+    place, said = tmp_path, {}
+    try:
+        for fails, block in blocks:
+            done = subprocess.run(
+                ["sh", "-euc", f'{block}\nprintf "\\n::%s" "$PWD"'],
+                cwd=place,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
+            assert (done.returncode != 0) == bool(fails), done.stdout + done.stderr
+            said[block] = done.stdout + done.stderr
+            if not fails:
+                place = Path(done.stdout.rpartition("::")[2])
+    finally:
+        subprocess.run([str(command), "down"], cwd=place, env=environment, check=False, capture_output=True)
+    everything = "\n".join(said.values())
+    assert "http://127.0.0.1:" in everything
+    assert "Roll back to release 1" in everything

@@ -1,0 +1,175 @@
+"""`--json` on every command: one envelope, for errors and usage errors too. Exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gitops_cli import __version__
+from gitops_cli.cli.catalogue import command_name, leaves
+from tests.cli.conftest import gitops
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMANDS = [name for name, _leaf in leaves()]
+ERROR = {"code", "stage", "cause", "file", "line", "changed", "next"}
+NEEDS = {
+    "migrate create": ["a change"],
+    "remote init": ["/proc/gitops-remote"],
+    "demo": ["/proc/gitops-demo"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_error_has_the_whole_envelope(name: str, tmp_path: Path) -> None:
+    """Outside of any repository every command fails; `init` because a folder cannot be made there."""
+    place = tmp_path / "nothing"
+    place.mkdir()
+    extra = ["/proc/gitops-app"] if name == "init" else NEEDS.get(name, [])
+    said = gitops(*name.split(), *extra, "--json", cwd=place)
+    told = said.envelope
+    assert said.code == 1, told
+    assert (told["ok"], told["command"], told["version"]) == (False, name, __version__)
+    assert set(told) == {"ok", "command", "version", "error"}
+    assert set(told["error"]) == ERROR
+    assert told["error"]["code"]
+    assert told["error"]["cause"]
+    assert said.err == ""
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_usage_error_has_the_envelope_and_exit_code_2(name: str) -> None:
+    said = gitops(*name.split(), "--no-such-option", "--json")
+    assert said.code == 2
+    assert said.envelope["error"]["code"] == "usage"
+    assert said.envelope["error"]["next"] == f"gitops {name} --help"
+    assert said.err == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    said = gitops(*name.split(), "--help")
+    assert said.code == 0
+    assert "--json" in said.out
+    assert f"gitops {name}" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["stats"], "Did you mean 'status'"),
+        ([], "a command is missing"),
+        (["migrate"], "a command is missing"),
+        (["migrate", "create"], "Missing argument"),
+        (["history", "--limit", "x"], "--limit"),
+        (["init", "--remote", "x", "--no-remote"], "say the opposite"),
+        (["logs", "-f"], "--app"),
+    ],
+)
+def test_usage(arguments: list[str], cause: str) -> None:
+    said = gitops(*arguments)
+    assert said.code == 2
+    assert cause in said.err
+    assert "next: gitops" in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (["status", "abc"], "status"),
+        (["migrate", "create", "x"], "migrate create"),
+        (["migrate"], "migrate"),
+        (["--json", "remote", "show"], "remote show"),
+        (["nonsense"], ""),
+        ([], ""),
+    ],
+)
+def test_the_envelope_names_the_command(argv: list[str], name: str) -> None:
+    assert command_name(argv) == name
+
+
+def test_version() -> None:
+    assert gitops("--version").out == f"gitops {__version__}\n"
+
+
+def test_a_bug_of_ours_is_exit_code_3_with_a_report(tmp_path: Path, project: Path) -> None:
+    """The program itself is broken here, by hand: nothing that a user can do may end this way."""
+    script = (
+        "import gitops_cli.cli.groups as groups\n"
+        "def broken(): raise RuntimeError('https://user:hunter2@example.org is broken')\n"
+        "import gitops_cli.cli.main as main\n"
+        "main.root = broken\n"
+        "raise SystemExit(main.run(['status', '--json']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=project,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "bug"
+    (report,) = tmp_path.glob("gitops-report-*.txt")
+    assert str(report) in error["cause"]
+    text = report.read_text()
+    assert "RuntimeError" in text
+    assert __version__ in text
+    assert "hunter2" not in text
+    assert report.stat().st_mode & 0o077 == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_is_exit_code_130(project: Path) -> None:
+    """`logs -f` would wait for ever; here the fetch does: its remote is a pipe that nobody writes to."""
+    fifo = project / "pipe"
+    os.mkfifo(fifo)
+    subprocess.run(
+        ["git", "config", "remote.gitops.uploadpack", f"cat {fifo}; true"], cwd=project, check=True
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-m", "gitops_cli", "status", "--json"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with fifo.open(
+        "wb"
+    ):  # opens as soon as git runs the command: then Ctrl-C reaches the whole group, as a terminal's does
+        os.killpg(child.pid, signal.SIGINT)
+        out, _err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert json.loads(out)["error"]["code"] == "interrupted"
+
+
+def test_a_reader_that_goes_away_is_no_error(project: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -m gitops_cli history; echo "code $?" >&2'],
+        cwd=project,
+        stdout=open_closed_pipe(),
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert "code 0" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def open_closed_pipe() -> int:
+    """Give the writing end of a pipe whose reader is gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer

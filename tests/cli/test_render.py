@@ -1,0 +1,46 @@
+"""What is printed: escaped, and the same for people and programs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gitops_cli.cli import render
+from gitops_cli.cli.result import Result, Table
+from gitops_cli.errors import BadInput
+
+HOSTILE = "x\x1b]0;owned\x07\x1b[2J\r\u202eevil\x9b"
+
+
+@pytest.mark.row(38)
+def test_nothing_of_a_push_reaches_the_terminal_raw(capsys: pytest.CaptureFixture[str]) -> None:
+    done = Result({"subject": HOSTILE}, (HOSTILE,), Table(("subject",), ((HOSTILE,),)))
+    render.result(done, "history", as_json=False)
+    render.failure(BadInput(HOSTILE, file=HOSTILE), "history", as_json=False)
+    render.Out(as_json=False).say(HOSTILE)
+    shown = capsys.readouterr()
+    for char in "\x1b\x07\r\u202e\x9b":
+        assert char not in shown.out + shown.err
+    assert "\\x1b" in shown.out
+
+
+@pytest.mark.row(38)
+def test_json_is_plain_ascii_and_keeps_the_text(capsys: pytest.CaptureFixture[str]) -> None:
+    render.result(Result({"subject": HOSTILE}), "history", as_json=True)
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert not [char for char in out[:-1] if ord(char) < 0x20]
+    assert json.loads(out)["data"]["subject"] == HOSTILE
+
+
+def test_a_subject_of_a_megabyte_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    render.result(Result({}, ("x" * (1 << 20),)), "history", as_json=False)
+    assert len(capsys.readouterr().out) < 5000
+
+
+def test_a_plain_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    render.result(
+        Result(table=Table(("a", "long name"), (("wide cell", "1"), ("x", "2")))), "x", as_json=False
+    )
+    assert capsys.readouterr().out == "a          long name\nwide cell  1\nx          2\n"
