@@ -45,7 +45,7 @@ def instructions(data: bytes, file: str) -> list[Instruction]:
         raise BadInput("is not UTF-8", code="dockerfile.encoding", file=file, line=line) from None
     if "\0" in text or text.startswith("\ufeff"):
         raise BadInput("is no plain text", code="dockerfile.encoding", file=file, line=1)
-    found = [_instruction(text, line, file) for text, line in _joined(text, file)]
+    found = [_instruction(joined, line, file) for joined, line in _joined(text, file) if joined]
     if len(found) > MAX_INSTRUCTIONS:
         raise LimitExceeded(f"more than {MAX_INSTRUCTIONS} instructions", code="dockerfile.limit", file=file)
     return found

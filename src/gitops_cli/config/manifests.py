@@ -8,7 +8,7 @@ import msgspec
 
 from gitops_cli.config.manifest_checks import LABEL, SUBDOMAIN, check_deployment, check_name, check_service
 from gitops_cli.config.secrets import refuse_secrets
-from gitops_cli.config.typed import bad, convert, nearest, without_nulls
+from gitops_cli.config.typed import bad, convert, likely, without_nulls
 from gitops_cli.config.workloads import ConfigMap, Deployment, Manifest, Manifests, Service
 from gitops_cli.config.yaml import Document, load_all
 from gitops_cli.errors import LimitExceeded
@@ -81,12 +81,11 @@ def _manifest(document: Document) -> Manifest:
         )
     for field in ("apiVersion", "kind"):
         if not isinstance(value.get(field), str) or not value[field]:
-            near = (
-                ""
-                if field in value
-                else nearest(field, value).replace("did you mean", "you wrote").rstrip("?")
+            written = "" if field in value else likely(field, value)
+            hint = f"; you wrote `{written}`" if written else ""
+            raise bad(
+                document, f"`{field}` is missing or no text{hint}", written or field, code="manifest.shape"
             )
-            raise bad(document, f"`{field}` is missing or no text{near}", field, code="manifest.shape")
     kind = value["kind"]
     if kind.endswith("List") and isinstance(value.get("items"), list):
         cause = f"kind {kind} hides other objects; write each as a document of its own, with --- between them"

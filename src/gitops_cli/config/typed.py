@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,8 +43,16 @@ def dotted(path: Path) -> str:
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Say `; did you mean `x`?`, or nothing when nothing is near."""
-    found = difflib.get_close_matches(word, [known for known in words if known != word], n=1, cutoff=0.7)
-    return f"; did you mean `{found[0]}`?" if found else ""
+    found = likely(word, words)
+    return f"; did you mean `{found}`?" if found else ""
+
+
+def likely(word: str, words: Iterable[str]) -> str:
+    """Give the one of several words that is nearest to another, or nothing when none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415 - for messages only: hooks read manifests in 50 ms
+
+    found = get_close_matches(word, [known for known in words if known != word], n=1)
+    return found[0] if found else ""
 
 
 def without_nulls(value: Any) -> Any:
@@ -74,11 +81,9 @@ def _explained(message: str, document: Document, kind: type[Any], value: Any) ->
     elif "missing required field" in reason:
         at = _at(value, path)
         cause = f"`{dotted((*path, quoted[0]))}` is missing"
-        likely = difflib.get_close_matches(
-            quoted[0], [str(key) for key in at] if isinstance(at, dict) else [], n=1
-        )
-        if likely:
-            cause, path = f"{cause}; you wrote `{likely[0]}`", (*path, likely[0])
+        written = likely(quoted[0], [str(key) for key in at] if isinstance(at, dict) else [])
+        if written:
+            cause, path = f"{cause}; you wrote `{written}`", (*path, written)
     elif "Invalid enum value" in reason or "Invalid value" in reason:
         allowed = ", ".join(f"`{choice}`" for choice in _choices(schema))
         cause = (
@@ -107,9 +112,8 @@ def _wanted(reason: str, quoted: list[str], schema: _Schema) -> str:
         " or ".join(words.get(part.strip(), part.strip()) for part in kind.split("|")) for kind in quoted
     ]
     found = f", not {spell[1]}" if len(spell) > 1 else reason.partition("`" + quoted[0] + "`")[2].rstrip()
-    hint = (
-        "; put it in quotes" if quoted[0] == "str" and quoted[1:2] in (["int"], ["float"], ["bool"]) else ""
-    )
+    quotable = quoted[0].startswith("str") and quoted[1:2] in (["int"], ["float"], ["bool"])
+    hint = "; put it in quotes" if quotable else ""
     return f"{spell[0]}{found}{hint}"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
@@ -12,6 +14,8 @@ from gitops_cli.config.yaml_nodes import Builder, Loader
 from gitops_cli.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from yaml import Node
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -55,21 +59,36 @@ def load_all(data: bytes, file: str) -> list[Document]:
     Raises `BadInput` or its `LimitExceeded`, with file and line; nothing else, whatever the bytes.
     """
     text = decode(data, file)
-    check(text, file)
-    loader = Loader(text)
     builder = Builder(file)
-    documents = []
+    with _no_collection():
+        check(text, file)
+        return [Document(builder.value(node), node, file) for node in _nodes(text, file)]
+
+
+def _nodes(text: str, file: str) -> Iterator[Node]:
+    """Compose each document; what the composer still refuses becomes our error."""
+    loader = Loader(text)
     try:
         while loader.check_node():
             node = loader.get_node()
-            if node is None:
-                break
-            documents.append(Document(builder.value(node), node, file))
+            if node is not None:
+                yield node
     except yaml.YAMLError as error:
         unreadable(error, file)
     finally:
         loader.dispose()
-    return documents
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the cycle collector out: nodes are many, in no cycle, and it takes half of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def load_one(data: bytes, file: str) -> Document:
