@@ -38,6 +38,9 @@ Mount = tuple[str, str, str]
 def _interpreter() -> Iterator[str]:
     """Give where this Python and its packages are, and our own package."""
     yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)
+    beside = os.path.dirname(os.path.dirname(sys.executable))  # noqa: PTH120 - strings throughout
+    if os.path.exists(f"{beside}/pyvenv.cfg"):  # noqa: PTH110 - as above
+        yield beside  # hooks run with -S, and then no prefix is the virtual environment's (before 3.14)
     yield from (entry for entry in sys.path if entry.endswith(("/site-packages", "/dist-packages")))
     yield str(Path(__file__).parents[2])
 
