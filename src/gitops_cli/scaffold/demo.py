@@ -111,6 +111,7 @@ class Demo:
         return done
 
     def _init(self) -> Checkout:
+        server.destroy(self.home)  # of a demo whose folder was removed by hand: root's data lies elsewhere
         self._command(f"gitops init {self.app} --remote {self.home.path}")
         done = init(self.app, remote=str(self.home.path))
         for path in done.written:
@@ -136,6 +137,7 @@ class Demo:
     def _bad_push(self, checkout: Checkout) -> str:
         before = self._picture()
         self._migrate(checkout, "orders, with a mistake in it", _BAD, _BAD_BACK)
+        self._command("git push gitops main")
         if checkout.push(REMOTE, "main", (), self._quote) == 0:
             raise Failed("a push with a broken migration was accepted", code="demo.accepted")
         if (after := self._picture()) != before:
