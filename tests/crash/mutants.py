@@ -157,8 +157,8 @@ MUTANTS = (
     Mutant(
         "settled_before_it_is",
         "outcome.py",
-        "    for step in steps:\n        try:\n",
-        "    writer.write(Settled())\n    for step in steps:\n        try:\n",
+        "        try:\n            step.settle(",
+        "        writer.told.settled or writer.write(Settled())\n        try:\n            step.settle(",
     ),
     Mutant(
         "settled_before_published",

@@ -36,8 +36,7 @@ class Flock:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self._is_ours(descriptor):
-                self._descriptor, descriptor = descriptor, -1
+            self._descriptor, descriptor = descriptor, -1
         except BlockingIOError:
             pass
         finally:
@@ -67,9 +66,3 @@ class Flock:
         """Take the note away, before the lock is given up."""
         with suppress(OSError):
             self._note.unlink()
-
-    def _is_ours(self, descriptor: int) -> bool:
-        """Tell whether the name still leads to the file that we locked: somebody may have removed it."""
-        with suppress(FileNotFoundError):
-            return os.path.samestat(os.fstat(descriptor), self.path.stat())
-        return False

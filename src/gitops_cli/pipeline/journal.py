@@ -47,7 +47,7 @@ class Journal:
         Raises `Bug` when one is still open or the number was used, `JournalLost` when the disk refuses:
         then nothing was begun.
         """
-        if self._open_paths() or release.number != self.next_number():
+        if self._open_paths() or release.number < self.next_number():
             raise Bug(f"release {release.number} cannot begin in {self.folder}", code="journal.order")
         path = self.folder / f"{release.number:06}.journal"
         try:

@@ -9,7 +9,7 @@ import msgspec
 from gitops_cli.adapters.git.update import NO_COMMIT, RefUpdate
 
 __all__ = ["NO_COMMIT", "Finished", "Json", "Kind", "Outcome", "RefUpdate", "Release"]
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Kind = Literal["push", "redeploy", "heal", "follow"]
 Outcome = Literal["released", "refused", "undone"]
 

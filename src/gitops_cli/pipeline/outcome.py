@@ -42,8 +42,8 @@ def finish(
 
 
 def settle(steps: Sequence[Step], journal: Journal, writer: Writer, watch: Watcher) -> None:
-    """Let every step let go of what it kept for undoing, then archive. A step's failure is told only."""
-    for step in steps:
+    """Let every step that ran let go of what it kept for undoing, then archive; a failure is told only."""
+    for step in [step for step in steps if step.name in writer.told.intents]:
         try:
             step.settle(writer.told.release, writer.record(step.name))
         except Exception as error:  # noqa: BLE001 - what is left over never makes a release fail

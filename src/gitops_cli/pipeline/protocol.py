@@ -47,7 +47,7 @@ class Step(Protocol):
         """Say whether the world is already as `do` would make it."""
 
     def settle(self, release: Release, record: Record) -> None:
-        """After the commit point: let go of what was kept for `undo`. Idempotent; a failure is reported only."""
+        """After the commit point: let go of what was kept for `undo`. Idempotent; a failure is told only."""
 
 
 class Watcher(Protocol):
