@@ -42,7 +42,8 @@ def blockers(
     """Say, a line each, which sessions hold locks on this database's tables, the oldest first.
 
     While the migration still waits, `waiting` (its backend's pid) names exactly who is in its way; after a
-    lock timeout it waits no more, so all holders are told. `without` leaves out an application name of ours,
+    lock timeout it waits no more, so all holders are told.
+    Ask as superuser: others see no foreign state. `without` leaves out an application name of ours,
     `tables` (`schema.name`) keeps only holders of those. No query text: it may hold values.
     """
     rows = connection.execute(_HOLDERS, {"waiting": waiting, "without": without}).fetchall()
@@ -52,5 +53,6 @@ def blockers(
         if held:
             who = f"backend {pid} ({safe(application, 63) or 'no application name'}, user {safe(user, 63)})"
             what = ", ".join(safe(lock, 120) for lock in held[:_MOST])
-            lines.append(f"{who}, {safe(state, 40)} for {seconds:.0f} s, holds {what}")
+            since = f"{safe(state, 40)} for {seconds:.0f} s" if state else "state not shown to us"
+            lines.append(f"{who}, {since}, holds {what}")
     return tuple(lines)

@@ -83,10 +83,11 @@ def cannot_connect(error: Exception, url: str) -> Unavailable:
         return Unavailable(f"there is no database {name} on that server", code="database.missing")
     if "role" in said and "does not exist" in said:
         return Unavailable(f"there is no database role {user} on that server", code="database.role")
-    lines = [line for line in said.splitlines() if line.strip()] or ["no reason given"]
-    return Unavailable(
-        f"the database cannot be reached: {safe(lines[-1].strip())}", code="database.unreachable"
+    lines = (
+        [line for line in said.splitlines() if "failed: " in line] or said.splitlines() or ["no reason given"]
     )
+    reason = lines[0].strip().removeprefix("connection failed: ")
+    return Unavailable(f"the database cannot be reached: {safe(reason, 400)}", code="database.unreachable")
 
 
 def end_backends(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gitops_cli.adapters.postgres.binaries import Binaries
 
-_FLAGS = ("--schema-only", "--no-subscriptions", "--exclude-schema=gitops", "--lock-wait-timeout=5000")
+_FLAGS = ("--schema-only", "--no-subscriptions", "--exclude-schema=gitops")
 _ELSEWHERE = ("--no-tablespaces", "--no-security-labels", "--no-publications")
 _VARIABLES = {
     "host": "PGHOST",
@@ -32,7 +32,9 @@ _VARIABLES = {
 }
 
 
-def copy_schema(binaries: Binaries, source: str, target: str, *, seconds: float, same_server: bool) -> None:
+def copy_schema(  # noqa: PLR0913 - limits, by name
+    binaries: Binaries, source: str, target: str, *, seconds: float, lock_timeout: float, same_server: bool
+) -> None:
     """Write the schema of one database into an empty other one, both named by URL.
 
     The dump is read to its end before the first statement of it runs: a dump that breaks off would
@@ -40,7 +42,8 @@ def copy_schema(binaries: Binaries, source: str, target: str, *, seconds: float,
     """
     with tempfile.TemporaryFile() as text:
         flags = _FLAGS if same_server else _FLAGS + _ELSEWHERE
-        _run([binaries.program("pg_dump"), *flags], source, seconds, output=text)
+        wait = f"--lock-wait-timeout={lock_timeout * 1000:.0f}"
+        _run([binaries.program("pg_dump"), wait, *flags], source, seconds, output=text)
         text.seek(0)
         _run([binaries.program("psql"), *_PSQL], target, seconds, source=text)
 

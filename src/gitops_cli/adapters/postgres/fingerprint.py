@@ -17,7 +17,7 @@ from gitops_cli.adapters.postgres.catalogue import LABELS, QUERY
 from gitops_cli.adapters.text import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import psycopg
 
@@ -63,9 +63,14 @@ def take(
     quoted = "'" + version_table.replace("'", "''") + "'"
     with _empty_search_path(connection):
         rows = _tuples(connection, QUERY.replace(":version_table:", quoted))
+    return of_rows(rows, roles=roles)
+
+
+def of_rows(rows: Iterable[Sequence[Any]], *, roles: Mapping[str, str] | None = None) -> Fingerprint:
+    """Make a fingerprint of the rows of `catalogue.QUERY`, whoever ran it."""
     renamed = _renamer(roles or {})
     return Fingerprint(
-        tuple(sorted((kind, renamed(name), _canonical(text, renamed)) for kind, name, text in rows))
+        tuple(sorted((str(kind), renamed(name), _canonical(text, renamed)) for kind, name, text in rows))
     )
 
 

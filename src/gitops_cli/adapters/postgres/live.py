@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gitops_cli.adapters.postgres import fingerprint
+from gitops_cli.adapters.postgres.blockers import blockers
 from gitops_cli.adapters.postgres.connect import connect
+from gitops_cli.errors import DatabaseFailed
 
 if TYPE_CHECKING:
     import psycopg
@@ -65,33 +67,46 @@ class Live:
 _LISTS = frozenset({"search_path", "DateStyle", "temp_tablespaces", "local_preload_libraries"})
 
 
-def read_live(url: str) -> Live:
-    """Read it, in one transaction that sees one moment. Raises `Unavailable`, psycopg's errors."""
-    with connect(url, application_name="gitops rehearsal") as live:
-        live.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        schema = fingerprint.take(live)
-        place, versions = _versions(live)
-        settings = live.execute(
-            "SELECT split_part(s, '=', 1), substr(s, strpos(s, '=') + 1) FROM pg_db_role_setting,"
-            " unnest(setconfig) s WHERE setrole = 0"
-            " AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        ).fetchall()
-        roles = live.execute("SELECT rolname FROM pg_roles WHERE rolname !~ %s", (_RESERVED,)).fetchall()
-        members = live.execute(
-            "SELECT DISTINCT m.rolname, r.rolname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member"
-            " JOIN pg_roles r ON r.oid = a.roleid WHERE m.rolname !~ %(no)s AND r.rolname !~ %(no)s",
-            {"no": _RESERVED},
-        ).fetchall()
-        return Live(
-            schema=schema,
-            empty=versions is None and _new(schema),
-            user=live.info.user,
-            version_schema=place,
-            versions=versions,
-            settings=tuple((str(name), str(value)) for name, value in settings),
-            roles=frozenset(str(row[0]) for row in roles),
-            members=tuple((str(member), str(of)) for member, of in members),
-        )
+def read_live(url: str, *, lock_timeout: float) -> Live:
+    """Read it, in one transaction that sees one moment. Raises `Unavailable`, `DatabaseFailed`."""
+    import psycopg  # noqa: PLC0415 - 90 ms, for releases with a database only
+
+    with connect(url, application_name="gitops rehearsal", lock_timeout=lock_timeout) as live:
+        try:
+            return _read(live)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+            live.rollback()
+            who = next(iter(blockers(live)), "nobody holds it any more")
+            raise DatabaseFailed(
+                f"the schema cannot be read, a lock is held: {who}", code="database.locked"
+            ) from None
+
+
+def _read(live: psycopg.Connection[Any]) -> Live:
+    live.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    schema = fingerprint.take(live)
+    place, versions = _versions(live)
+    settings = live.execute(
+        "SELECT split_part(s, '=', 1), substr(s, strpos(s, '=') + 1) FROM pg_db_role_setting,"
+        " unnest(setconfig) s WHERE setrole = 0"
+        " AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ).fetchall()
+    roles = live.execute("SELECT rolname FROM pg_roles WHERE rolname !~ %s", (_RESERVED,)).fetchall()
+    members = live.execute(
+        "SELECT DISTINCT m.rolname, r.rolname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member"
+        " JOIN pg_roles r ON r.oid = a.roleid WHERE m.rolname !~ %(no)s AND r.rolname !~ %(no)s",
+        {"no": _RESERVED},
+    ).fetchall()
+    return Live(
+        schema=schema,
+        empty=versions is None and _new(schema),
+        user=live.info.user,
+        version_schema=place,
+        versions=versions,
+        settings=tuple((str(name), str(value)) for name, value in settings),
+        roles=frozenset(str(row[0]) for row in roles),
+        members=tuple((str(member), str(of)) for member, of in members),
+    )
 
 
 def _versions(live: psycopg.Connection[Any]) -> tuple[str, tuple[str, ...] | None]:

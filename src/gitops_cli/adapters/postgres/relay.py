@@ -1,7 +1,7 @@
 """A database over TCP, reached through a Unix socket: a cage has no network.
 
 The relay listens in a folder of its own, does what libpq would do for TLS (`sslmode`, `sslrootcert`, client
-certificates), and copies bytes; the login goes through unchanged. When either side goes, so does the other,
+certificates), and copies bytes; of the login only what `login` says is changed. When either side goes, so does the other,
 so a killed client is noticed by the server as if it had been connected directly.
 """
 
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from gitops_cli.adapters.files import remove_tree
 from gitops_cli.adapters.postgres import urls
+from gitops_cli.adapters.postgres.login import Login
 from gitops_cli.adapters.postgres.upstream import Upstream
 from gitops_cli.adapters.text import safe
 from gitops_cli.errors import GitopsError
@@ -42,6 +43,7 @@ class _Pipe:
     source: socket.socket
     sink: socket.socket
     waiting: bytearray
+    login: Login | None = None
     ended: bool = False
 
 
@@ -121,7 +123,8 @@ class Relay:
     def _copy(self, client: socket.socket, server: socket.socket) -> None:
         client.setblocking(False)
         server.setblocking(False)
-        pipes = (_Pipe(client, server, bytearray()), _Pipe(server, client, bytearray()))
+        login = Login() if hasattr(server, "pending") else None  # TLS
+        pipes = (_Pipe(client, server, bytearray()), _Pipe(server, client, bytearray(), login))
         while not any(pipe.ended and not pipe.waiting for pipe in pipes):
             reading = [pipe.source for pipe in pipes if not pipe.ended and len(pipe.waiting) < _FULL]
             writing = [pipe.sink for pipe in pipes if pipe.waiting]
@@ -143,7 +146,7 @@ def _read(pipe: _Pipe) -> None:
         if _wants(error):
             return
         data = b""
-    pipe.waiting += data
+    pipe.waiting += pipe.login.passes(data) if pipe.login else data
     pipe.ended = not data
 
 

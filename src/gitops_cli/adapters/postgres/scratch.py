@@ -54,6 +54,8 @@ class Scratch:
     access: Access
     seconds: float = 120.0
     """For dump and restore each."""
+    lock_timeout: float = 5.0
+    """Seconds that reading the live schema may wait behind somebody's lock."""
     name: str = ""
     migrate_url: str = field(default="", repr=False)
     """As the role that will migrate; by Unix socket."""
@@ -70,7 +72,7 @@ class Scratch:
 
     def __enter__(self) -> Self:
         """Make it. Raises `DatabaseFailed`, `StepTimeout`, `Unavailable`."""
-        live = read_live(self.access.admin_url)
+        live = read_live(self.access.admin_url, lock_timeout=self.lock_timeout)
         self.live = live.schema
         running, binaries = self._server(live)
         self.socket_dir, self.major = running.socket_dir, running.major
@@ -163,6 +165,7 @@ class Scratch:
                 self.access.admin_url,
                 target,
                 seconds=self.seconds,
+                lock_timeout=self.lock_timeout,
                 same_server=self.access.embedded,
             )
             self._check_copy(target)
@@ -204,8 +207,8 @@ def drop_unheld(admin: psycopg.Connection[Any], environment: str) -> int:
     """Drop an environment's scratch databases whose holder is gone; gives their number."""
     mark = _mark(environment)
     rows = admin.execute(
-        "SELECT datname FROM pg_database WHERE (starts_with(datname, %s) OR starts_with(datname, %s))"
-        " AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %s || datname)",
+        "SELECT d.datname FROM pg_database d WHERE (starts_with(d.datname, %s) OR starts_with(d.datname, %s))"
+        " AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.application_name = %s || d.datname)",
         (f"{SCRATCH}{mark}_", f"{MAKING}{mark}_", _HOLDER),
     ).fetchall()
     for (name,) in rows:

@@ -199,8 +199,6 @@ def _settings(place: Place, port: int) -> dict[str, str | int]:
     }
     if place.throwaway:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-    else:
-        settings |= {"fsync": "on", "full_page_writes": "on"}
     return settings
 
 
