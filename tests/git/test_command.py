@@ -106,9 +106,8 @@ def test_a_child_sees_none_of_our_variables(
         assert set(seen) - {"PWD", "OLDPWD", "SHLVL", "_"} == SET_BY_US | more
         assert all(Path(seen[name]).is_absolute() for name in more | {"GIT_DIR"})
     child = command.start(command.Place(home.repo), ["version"])
-    assert child.stdout is not None
     assert b"CANARY" not in child.stdout.read()
-    command.finish(child)
+    child.finish()
 
 
 def test_a_repository_in_a_pushed_tree_is_never_entered(

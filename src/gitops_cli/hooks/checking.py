@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gitops_cli.adapters.git.batch import ObjectReader
 from gitops_cli.adapters.git.command import Place
-from gitops_cli.adapters.git.tree import LIMITS, GitTree, list_tree
+from gitops_cli.adapters.git.tree import LIMITS, GitTree, check_paths, list_tree
 from gitops_cli.adapters.text import safe
+from gitops_cli.config.load import load_manifests, load_project
 from gitops_cli.errors import Failed, GitopsError, Refused
-from gitops_cli.steps.content import load_content
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,10 +78,18 @@ def _check_one(place: Place, reader: ObjectReader, one: Pushed) -> None:
     except Failed:
         return
     entries = list_tree(place, one.oid)
-    content = load_content(GitTree(one.oid[:7], entries, reader, LIMITS.blob))
+    check_paths(entries.values())
+    tree = GitTree(one.oid[:7], entries, reader, LIMITS.blob)
+    project = load_project(tree)
+    manifests = load_manifests(tree, project)
+    if project.migrations:
+        from gitops_cli.config.history import load_history  # noqa: PLC0415 - 9 modules that not all projects need
+
+        load_history(tree, project.migrations)
     if _dry_run():
-        _say(f"{one.ref.removeprefix('refs/heads/')} would become {one.oid[:7]}: {content.summary()}")
-        folders = (content.project.manifests, content.project.migrations)
+        branch = one.ref.removeprefix("refs/heads/")
+        _say(f"{branch} would become {one.oid[:7]}: {len(manifests.all)} manifests")
+        folders = (project.manifests, project.migrations)
         for line in plan(_old_entries(place, one.old), entries, folders):
             _say(f"  {line}")
 

@@ -20,7 +20,11 @@ def main(arguments: list[str]) -> int:
             )
     if not pushed:
         return 0
+    # msgspec would load typing_extensions, and with it eleven modules, for names that typing has since 3.11.
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # how Python itself blocks an import
     from gitops_cli.hooks import checking  # noqa: PLC0415 - only for a push that brings something
+
+    del sys.modules["typing_extensions"]
 
     return checking.check(
         [checking.Pushed(oid, ref, old.decode("ascii")) for oid, ref, old in pushed], arguments

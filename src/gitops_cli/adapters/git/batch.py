@@ -6,15 +6,15 @@ answers are read before the next packet, so neither side ever waits for the othe
 
 from __future__ import annotations
 
-import os
 from typing import IO, TYPE_CHECKING
 
 from gitops_cli.adapters.git import command
 from gitops_cli.errors import Failed, LimitExceeded
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterable, Iterator
+
+    from gitops_cli.adapters.git.child import Child
 
 MAX_BLOB = 64 << 20
 _PACKET = 90
@@ -28,14 +28,13 @@ class ObjectReader:
     def __init__(self, place: command.Place) -> None:
         """Start nothing yet."""
         self._place = place
-        self._child: subprocess.Popen[bytes] | None = None
-        self._answers: IO[bytes] | None = None
+        self._child: Child | None = None
 
     def close(self) -> None:
         """End the process, if there is one. It starts again when something is read."""
-        child, self._child, self._answers = self._child, None, None
+        child, self._child = self._child, None
         if child is not None:
-            command.finish(child)
+            child.finish()
 
     def __del__(self) -> None:
         """Leave no process behind a reader that nobody closed."""
@@ -60,22 +59,15 @@ class ObjectReader:
         try:
             for first in range(0, len(wanted), _PACKET):
                 packet = wanted[first : first + _PACKET]
-                requests, answers = self._pipes()
-                requests.write(b"".join(oid.encode("ascii") + b"\n" for oid in packet))
+                if self._child is None:
+                    self._child = command.start(self._place, ["cat-file", "--batch"])
+                child = self._child
+                child.stdin.write(b"".join(oid.encode("ascii") + b"\n" for oid in packet))
                 for oid in packet:
-                    yield oid, _copy_one(oid, answers, write, limit)
+                    yield oid, _copy_one(oid, child.stdout, write, limit)
         except BaseException:  # also a reader that stops half way: answers that nobody read are in the pipe
             self.close()
             raise
-
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        if self._child is None or self._answers is None:
-            self._child = command.start(self._place, ["cat-file", "--batch"])
-            if self._child.stdout is not None:
-                self._answers = os.fdopen(self._child.stdout.fileno(), "rb", _CHUNK, closefd=False)
-        if self._child.stdin is None or self._answers is None:
-            raise Failed("git cat-file has no pipes", code="git.failed")
-        return self._child.stdin, self._answers
 
 
 def _copy_one(oid: str, answers: IO[bytes], write: Callable[[bytes], object], limit: int) -> str:

@@ -42,11 +42,11 @@ def _headers(repo: Repo) -> Iterator[bytes]:
     child = command.start(repo.place, args, env=repo.place.incoming())
     rest = b""
     try:
-        while child.stdout is not None and (piece := child.stdout.read(_CHUNK)):
+        while piece := child.stdout.read(_CHUNK):
             *lines, rest = (rest + piece).split(b"\n")
             yield from lines
     finally:
-        command.finish(child)
+        child.finish()
 
 
 def check_connected(repo: Repo, oids: Sequence[str]) -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gitops_cli.adapters.git.repo import Repo
-    from gitops_cli.adapters.home import Home
     from gitops_cli.adapters.git.update import RefUpdate
+    from gitops_cli.adapters.home import Home
 
 __all__ = ["RefLock", "broken_refs", "clear_stale", "move", "trial"]
 _ABSENT = "0" * 40

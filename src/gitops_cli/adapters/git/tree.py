@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from gitops_cli.adapters import clock
 from gitops_cli.adapters.git import command
 from gitops_cli.adapters.git.paths import check_distinct, check_path
 from gitops_cli.adapters.text import safe
@@ -123,21 +123,21 @@ def _lines(place: command.Place, oid: str, seconds: float) -> Iterator[bytes]:
     child = command.start(place, ["ls-tree", "-r", "-t", "-z", "-l", "--full-tree", "--end-of-options", oid])
     rest = b""
     try:
-        for piece in _pieces(child.stdout.fileno() if child.stdout else -1, clock.monotonic() + seconds):
+        for piece in _pieces(child.stdout.fileno(), monotonic() + seconds):
             *lines, rest = (rest + piece).split(b"\0")
             yield from lines
             if len(rest) > _LONGEST_LINE:
                 raise LimitExceeded(f"a path is longer than {_LONGEST_LINE} bytes", code="tree.path")
-        if child.wait(timeout=seconds) != 0:
+        if child.wait() != 0:
             raise Failed(f"the tree of {oid[:12]} cannot be listed", code="git.tree")
     finally:
-        command.finish(child)
+        child.finish()
 
 
 def _pieces(descriptor: int, deadline: float) -> Iterator[bytes]:
 
     while True:
-        left = deadline - clock.monotonic()
+        left = deadline - monotonic()
         if left <= 0 or not select.select([descriptor], [], [], left)[0]:
             raise LimitExceeded("the tree takes too long to list", code="tree.slow")
         piece = os.read(descriptor, _CHUNK)
