@@ -299,6 +299,15 @@ def test_without_a_hook_nothing_passes(released: Push, hook: str, harm: str) -> 
     assert "refs/heads/side" not in released.git("ls-remote", "gitops")
 
 
+@pytest.mark.row(63)
+def test_a_ref_that_a_power_cut_emptied_is_named(released: Push) -> None:
+    (released.home.repo / "refs/heads/main").write_bytes(b"")
+    before = released.picture()
+    answer = released.push(f"{released.commit({'a': b'b'})}:refs/heads/side")
+    refused(released, before, answer, "the remote's ref refs/heads/main is damaged")
+    assert "gitops recover" in answer.text
+
+
 @pytest.mark.row(2)
 def test_a_large_object_on_any_branch(released: Push) -> None:
     commit = released.commit({"zeros": bytes(70 << 20)})

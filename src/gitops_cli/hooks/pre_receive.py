@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from gitops_cli.adapters import processes
 from gitops_cli.adapters.files import read_or_none
-from gitops_cli.adapters.git import incoming, settings
+from gitops_cli.adapters.git import incoming, settings, stale
 from gitops_cli.adapters.git.names import HEADS, short
 from gitops_cli.adapters.git.repo import Repo
 from gitops_cli.adapters.home import Home
+from gitops_cli.adapters.text import safe
 from gitops_cli.config.remote import load_remote
 from gitops_cli.errors import BadRef, Failed, GitopsError, LimitExceeded, Unavailable
 from gitops_cli.hooks import rules, seen
@@ -103,6 +104,7 @@ def check(home: Home, repo: Repo, lines: bytes, options: Sequence[str]) -> None:
         raise BadRef("the list of refs ends in the middle", code="ref.line")
     rules.check_updates(updates)
     settings.refuse_unless_sound(home.repo)
+    refuse_damaged(repo)
     existing = repo.refs("refs/heads") | repo.refs("refs/tags")
     rules.check_twins(updates, existing)
     _check_objects(repo, updates)
@@ -115,6 +117,17 @@ def check(home: Home, repo: Repo, lines: bytes, options: Sequence[str]) -> None:
     from gitops_cli import releases  # noqa: PLC0415 - a push that a rule refuses needs none of it
 
     releases.validate_push(home, repo, updates, options)
+
+
+def refuse_damaged(repo: Repo) -> None:
+    """Say which ref a power cut left without content: git only says that objects are missing."""
+    damaged = stale.broken_refs(repo)
+    if damaged:
+        raise Unavailable(
+            f"the remote's ref {safe(damaged[0], 120)} is damaged: its file holds no object id",
+            code="ref.broken",
+            next_command="gitops recover",
+        )
 
 
 def bound_refs(home: Home) -> set[str]:
