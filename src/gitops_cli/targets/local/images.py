@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +74,38 @@ def _name(tree: str, service: str, key: str) -> str:
 
 
 _SYSTEM = frozenset(
-    ["/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/share", "/usr/src", "/var", "/var/lib", "/var/run"]
+    [
+        "/",
+        "/bin",
+        "/boot",
+        "/dev",
+        "/etc",
+        "/home",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/media",
+        "/mnt",
+        "/opt",
+        "/proc",
+        "/root",
+        "/run",
+        "/sbin",
+        "/srv",
+        "/sys",
+        "/tmp",
+        "/usr",
+        "/usr/bin",
+        "/usr/lib",
+        "/usr/local",
+        "/usr/local/bin",
+        "/usr/local/lib",
+        "/usr/share",
+        "/usr/src",
+        "/var",
+        "/var/lib",
+        "/var/run",
+    ]
 )
 
 
@@ -111,11 +143,10 @@ def _make_view(view: Path, tree: str, repo: Repo, dockerfile: Dockerfile, image:
         os.utime(view)
         return
     private_dir(view.parent)
-    source = view.with_name(f".{view.name}.{os.getpid()}.tree")
-    temporary = view.with_name(f".{view.name}.{os.getpid()}.tmp")
+    token = secrets.token_hex(4)
+    source = view.with_name(f".{view.name}.{token}.tree")
+    temporary = view.with_name(f".{view.name}.{token}.tmp")
     try:
-        remove_tree(source)
-        remove_tree(temporary)
         repo.export(tree, source)
         for path in ("", *image.mounts, image.workdir):
             Path(f"{temporary}/{path}").mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -124,7 +155,11 @@ def _make_view(view: Path, tree: str, repo: Repo, dockerfile: Dockerfile, image:
             target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             target.unlink(missing_ok=True)  # a later COPY wins
             os.link(source / origin, target)
-        temporary.rename(view)
+        try:
+            temporary.rename(view)
+        except OSError:
+            if not view.is_dir():  # else somebody else was quicker, with the same bytes
+                raise
     finally:
         remove_tree(source)
         remove_tree(temporary)

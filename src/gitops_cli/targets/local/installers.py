@@ -77,7 +77,7 @@ def count(place: Path, plan: Plan) -> str:
 
 def why(tail: Sequence[str]) -> str:
     """Pick the line of an installer's last ones that says most."""
-    telling = [line for line in tail if line.strip()]
+    telling = [line for line in tail if line.strip() and not line.startswith("npm error code")]
     for start in ("ERROR: No matching", "ERROR: Could not", "error: ", "ERROR: ", "npm error", "npm ERR!"):
         found = next((line for line in telling if line.startswith(start)), None)
         if found:
@@ -201,23 +201,19 @@ def _uv(install: DependencyInstall, plan: Plan, source: Path, python: str) -> It
 
 
 def _npm(install: DependencyInstall, place: Path, source: Path) -> Iterable[Command]:
+    """Install beside the package's own files (it may name some of them), then keep the modules alone."""
+    env = _npm_settings()
+    path = f"{Path(shutil.which('npm') or '/usr/bin/npm').parent}:/usr/local/bin:/usr/bin:/bin"
     for project in install.projects:
-        where = source / project
-        yield Command(
-            argv=(
-                "/bin/sh",
-                "-c",
-                'cp -f package*.json npm-shrinkwrap.json .npmrc "$0" 2>/dev/null; test -f "$0/package.json"',
-                str(place),
-            ),
-            env={},
-            cwd=str(where),
-        )
         word, *options = install.options
-        env = _npm_settings()
-        argv = ("npm", word, *options, "--no-audit", "--no-fund")
-        path = f"{Path(shutil.which('npm') or '/usr/bin/npm').parent}:/usr/local/bin:/usr/bin:/bin"
-        yield Command(argv=argv, env={"PATH": path, **env}, cwd=str(place), read=tuple(_paths(env.values())))
+        yield Command(
+            argv=("npm", word, *options, "--no-audit", "--no-fund"),
+            env={"PATH": path, **env},
+            cwd=str(source / project),
+            read=tuple(_paths(env.values())),
+        )
+        move = 'mkdir -p node_modules && exec mv node_modules "$0"'
+        yield Command(argv=("/bin/sh", "-c", move, str(place)), env={"PATH": path}, cwd=str(source / project))
 
 
 def _pip_settings() -> dict[str, str]:

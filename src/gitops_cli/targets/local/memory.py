@@ -1,4 +1,4 @@
-"""A record and a watcher for what happens without a release: healing."""
+"""A record for what happens without a release: healing."""
 
 from __future__ import annotations
 
@@ -30,22 +30,3 @@ class Memory:
         """There are no other steps."""
         del step
         return {}
-
-
-class Nobody:
-    """Watches nothing."""
-
-    def begins(self, step: str) -> None:
-        """Hear nothing."""
-
-    def ends(self, step: str, seconds: float, line: str) -> None:
-        """Hear nothing."""
-
-    def fails(self, step: str, seconds: float, reason: str) -> None:
-        """Hear nothing."""
-
-    def undoes(self, step: str, seconds: float) -> None:
-        """Hear nothing."""
-
-    def says(self, text: str) -> None:
-        """Hear nothing."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitops_cli.adapters import clock
 from gitops_cli.errors import GitopsError, Unavailable, Unhealthy
+from gitops_cli.pipeline.protocol import SILENT
 from gitops_cli.targets.local import inventory, reading
 from gitops_cli.targets.local.checks import check_set
 from gitops_cli.targets.local.client import Supervisor, place_of
@@ -13,7 +14,7 @@ from gitops_cli.targets.local.compile import compile_set, images
 from gitops_cli.targets.local.housekeeping import tidy
 from gitops_cli.targets.local.images import prepare_images
 from gitops_cli.targets.local.inventory import Inventory, SetSpec
-from gitops_cli.targets.local.memory import Memory, Nobody
+from gitops_cli.targets.local.memory import Memory
 from gitops_cli.targets.local.secrets import Store
 from gitops_cli.targets.local.tasks import container_for, run_task
 
@@ -78,6 +79,11 @@ class LocalTarget:
         """Fill the caches. A crash leaves a part that has no mark of completeness: it is made again."""
         del record
         return prepare_images(wanted, self._repo, self._home, self._level, watch)
+
+    def libraries(self, wanted: AppSet) -> Sequence[str]:
+        """Name the folders of the Python dependencies, of each service one."""
+        found = images(wanted, self._repo, self._home)
+        return [image.dependencies for image in found.values() if image.plan.kind == "python"]
 
     def apply(self, wanted: AppSet, record: Record, watch: Watcher) -> None:
         """Start the set beside what serves.
@@ -196,7 +202,7 @@ class LocalTarget:
 
     def _replace(self, wanted: AppSet) -> list[str]:
         """Release a set without a push: what serves is not what the ref names."""
-        record, watch = Memory(), Nobody()
+        record, watch = Memory(), SILENT
         self.prepare(wanted, record, watch)
         self.apply(wanted, record, watch)
         try:
@@ -214,13 +220,13 @@ class LocalTarget:
             inventory.save(self._folder, Inventory(serving=serving))
             said.append("ended what an interrupted release had left")
         if reading.missing(serving):
-            self.prepare(wanted, Memory(), Nobody())
+            self.prepare(wanted, Memory(), SILENT)
             said.append("made the missing files of the release again")
         if self._supervisor.ensure():
             said.append(f"started the supervisor of {self._environment}")
         self._supervisor.ask_if_alive("reload")
         self._supervisor.ask_if_alive("settle", seconds=MOST_GRACE)
-        self._ready(serving.key, clock.monotonic() + self._timeout, Nobody())
+        self._ready(serving.key, clock.monotonic() + self._timeout, SILENT)
         return said
 
     def _obey(self) -> None:
