@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -104,6 +103,8 @@ def failed(step: str, error: BaseException, seconds: float) -> Failed:
     """Make the record of a failure; an error that is no `GitopsError` is a bug and keeps its traceback."""
     if isinstance(error, GitopsError):
         return Failed(step, reason(error), seconds, error.code)
+    import traceback  # noqa: PLC0415 - 13 ms, only for a bug
+
     code = "failed.stopped" if isinstance(error, KeyboardInterrupt) else "bug"
     return Failed(step, reason(error), seconds, code, clean("".join(traceback.format_exception(error))))
 

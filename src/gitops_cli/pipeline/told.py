@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gitops_cli.pipeline.model import Finished
+import msgspec
+
+from gitops_cli.pipeline.model import Finished, Json, Release
 from gitops_cli.pipeline.records import Begin, Done, End, Failed, Intent, Note, Settled, Undoing, Undone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gitops_cli.pipeline.model import Json, Outcome, Release
+    from gitops_cli.pipeline.model import Outcome
     from gitops_cli.pipeline.records import Entry
 
 
-@dataclass
-class Told:
+class Told(msgspec.Struct):
     """The state of one release as its journal has it."""
 
     release: Release
     steps: tuple[str, ...] = ()
-    intents: list[str] = field(default_factory=list)
+    intents: list[str] = []
     """Steps that were about to be done, in order."""
-    facts: dict[str, dict[str, Json]] = field(default_factory=dict)
-    notes: list[Note] = field(default_factory=list)
-    ran: list[tuple[str, float, str]] = field(default_factory=list)
+    facts: dict[str, dict[str, Json]] = {}
+    notes: list[Note] = []
+    ran: list[tuple[str, float, str]] = []
     """Name, seconds and line of each step that was done or failed."""
     failure: Failed | None = None
     """The first failure: later ones are of undoing."""
     undoing: bool = False
-    undone: set[str] = field(default_factory=set)
+    undone: set[str] = set()
     end: End | None = None
     settled: bool = False
 
