@@ -32,19 +32,22 @@ def _refs(home: Home) -> dict[str, str]:
 
 
 def _processes(home: Home) -> list[str]:
-    """Command lines of every process that has this remote's folder in its command line or environment."""
+    """Command lines of every process that names this remote's folder, and of everything below those."""
     needle = os.fsencode(home.path)
-    found = []
+    commands: dict[int, bytes] = {}
+    parents: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            command = (folder / "cmdline").read_bytes()
-            if needle in command or home.digest.encode() in command:
-                found.append(
-                    _PORT.sub("PORT", command.replace(b"\0", b" ").decode("utf-8", "replace").strip())
-                )
+            commands[int(folder.name)] = (folder / "cmdline").read_bytes()
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-    return sorted(found)
+    ours = {pid for pid, command in commands.items() if needle in command or home.digest.encode() in command}
+    while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    lines = [commands.get(pid, b"").replace(b"\0", b" ").decode("utf-8", "replace").strip() for pid in ours]
+    # the workers of the server come and go by themselves
+    return sorted(_PORT.sub("PORT", line) for line in lines if not line.startswith("postgres: "))
 
 
 def _leftovers(home: Home) -> Iterator[str]:

@@ -26,10 +26,10 @@ class Content(msgspec.Struct, frozen=True):
     def summary(self) -> str:
         """Count it for the pusher."""
         manifests = len(self.manifests.all)
-        parts = [f"{manifests} manifest{'s'[:manifests != 1]}"]
+        parts = [f"{manifests} manifest{'s'[: manifests != 1]}"]
         if self.project.migrations:
             count = len(self.history.revisions)
-            parts.append(f"{count} migration{'s'[:count != 1]}")
+            parts.append(f"{count} migration{'s'[: count != 1]}")
         return ", ".join(parts)
 
 

@@ -72,9 +72,7 @@ class Publish:
             "output.txt": context.transcript.text().encode("utf-8", "replace"),
         }
         title = f"release {release.number} of {release.environment}: {release.commit[:7]} {release.subject}"
-        commit = records.write_record(
-            context.repo, title, files, before=before.record, commit=release.commit
-        )
+        commit = records.write_record(context.repo, title, files, before=before.record, commit=release.commit)
         own = RefUpdate(records.release_ref(release.environment), before.record or NO_COMMIT, commit)
         branch = [update for update in release.refs if update.name == context.environment.ref]
         rest = [update for update in release.refs if update.name != context.environment.ref]

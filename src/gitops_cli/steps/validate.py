@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitops_cli.config.history import compare
+from gitops_cli.config.history import History, compare, refuse_pending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def check_follows(new: Content, live: Content | None) -> None:
-    """Refuse a history that cannot follow the live one: an applied file edited, branches that part."""
-    if live is not None:
-        compare(live.history, new.history)
+    """Refuse a history that cannot follow the live one, and pending migrations that would end the transaction."""
+    path = compare(live.history if live else History(), new.history)
+    refuse_pending(new.history, path.ups)
 
 
 class Validate:

@@ -39,7 +39,7 @@ class Verify:
             if check.http:
                 _ask(name, check, urls)
                 count += 1
-        return f"{count} check{'s'[:count != 1]}" if count else "no checks"
+        return f"{count} check{'s'[: count != 1]}" if count else "no checks"
 
     def undo(self, release: Release, record: Record) -> None:
         """Nothing was changed."""
@@ -64,5 +64,7 @@ def _ask(name: str, check: Check, urls: dict[str, str]) -> None:
         if 200 <= status < 400:  # noqa: PLR2004 - HTTP success and redirection
             return
         if clock.monotonic() > deadline:
-            raise Failed(f"check {name}: {check.http} answered {status or 'nothing'} ({reason})", code="verify.http")
+            raise Failed(
+                f"check {name}: {check.http} answered {status or 'nothing'} ({reason})", code="verify.http"
+            )
         clock.pause(0.2)
