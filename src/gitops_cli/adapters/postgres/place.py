@@ -118,7 +118,13 @@ class Place:
 def server_account() -> pwd.struct_passwd:
     """Name the user that PostgreSQL runs as. As root: `postgres` if there is one, else `nobody`."""
     if os.geteuid() != 0:
-        return pwd.struct_passwd(("", "", os.geteuid(), os.getegid(), "", "/", ""))
+        try:
+            return pwd.getpwuid(os.geteuid())
+        except KeyError:
+            raise Unavailable(
+                f"PostgreSQL needs a name for user {os.geteuid()}, and /etc/passwd has none",
+                code="postgres.user",
+            ) from None
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name)

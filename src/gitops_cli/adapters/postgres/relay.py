@@ -1,8 +1,8 @@
 """A database over TCP, reached through a Unix socket: a cage has no network.
 
 The relay listens in a folder of its own, does what libpq would do for TLS (`sslmode`, `sslrootcert`, client
-certificates), and copies bytes; of the login only what `login` says is changed. When either side goes, so does the other,
-so a killed client is noticed by the server as if it had been connected directly.
+certificates), and copies bytes; of the login only what `login` says is changed. When either side goes, so
+does the other: a killed client is noticed by the server as if it had been connected directly.
 """
 
 from __future__ import annotations
