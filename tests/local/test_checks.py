@@ -84,7 +84,9 @@ def test_not_taken_for_a_fixed_port(shop: Shop, container: str) -> None:
 def test_the_plan_names_what_changes(shop: Shop) -> None:
     assert shop.target.plan(shop.commit()) == ["Deployment web: new, 1 replica", "Service web:80: new"]
     shop.release()
-    two = {"deploy/web.yaml": deployment("api", spec="replicas: 2") + "---\n" + service("api", 81)}
+    two: dict[str, str | bytes] = {
+        "deploy/web.yaml": deployment("api", spec="replicas: 2") + "---\n" + service("api", 81)
+    }
     assert shop.target.plan(shop.commit(two)) == [
         "Deployment api: new, 2 replicas",
         "Deployment web: ends",

@@ -55,7 +55,7 @@ def test_a_version_that_ends_twice_is_refused_at_once_with_its_last_lines(shop: 
     shop.release()
     before = shop.pids()
     with pytest.raises(
-        Unhealthy, match="web ended with 7 twice before it was ready, its last line: .*last words"
+        Unhealthy, match=r"web ended with 7 twice before it was ready, its last line: .*last words"
     ):
         shop.begin(shop.commit({"app.py": CRASH}))
     assert "web: first words" in shop.watch.lines

@@ -65,7 +65,7 @@ def _check_kind(manifest: Manifest) -> None:
         for port in manifest.raw.get("spec", {}).get("ports") or ():
             if isinstance(port, dict) and port.get("protocol", "TCP") != "TCP":
                 raise BadInput(
-                    f"Service {manifest.name} wants {port.get('protocol')}, and the local target forwards TCP only",
+                    f"Service {manifest.name} wants {port.get('protocol')}, and only TCP is forwarded here",
                     code="local.protocol",
                     file=manifest.file,
                     line=manifest.line,
@@ -104,7 +104,7 @@ def _check_image(image: Image) -> None:
 def _check_container(deployment: Deployment, workload: WorkloadSpec, container: ContainerSpec) -> None:
     if not container.argv:
         raise BadInput(
-            f"container {container.name} of {workload.name} has no command, and its Dockerfile has none either",
+            f"container {container.name} of {workload.name} has no command, nor has its Dockerfile",
             code="local.command",
             file=deployment.file,
             line=deployment.line,

@@ -37,7 +37,7 @@ def socket_path(home: Home, environment: str) -> Path:
 
 
 def place_of(home: Home, environment: str, level: Level) -> Place:
-    """Say where an environment's processes run: each environment has a uid of its own where there are uids."""
+    """Say where an environment's processes run: at level `uid` each environment has one of its own."""
     uid = uid_for(home.digest, environment, "app") if level.value == "uid" else None
     return Place(level, hide=home.path, uid=uid)
 
@@ -70,7 +70,8 @@ class Supervisor:
         while not self._answers():
             if clock.monotonic() > deadline:
                 raise Unavailable(
-                    f"the supervisor of {self._environment} does not start; see {self._folder / 'supervisor.log'}",
+                    f"the supervisor of {self._environment} does not start, see "
+                    f"{self._folder / 'supervisor.log'}",
                     code="local.supervisor",
                     next_command="gitops recover",
                 )

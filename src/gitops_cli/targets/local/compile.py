@@ -128,7 +128,7 @@ def _asked(probe: Probe | None) -> Probe | None:
 
 
 def _ports(deployment: Deployment, container: Container, manifests: Manifests) -> tuple[Port, ...]:
-    """Give the container's ports. They are only information in Kubernetes: without them, who asks for a port?"""
+    """Give the container's ports; without any (Kubernetes needs none) those that somebody asks for."""
     if container.ports:
         return tuple(Port(p.container_port, p.name) for p in container.ports)
     numbers: list[int] = []
@@ -184,7 +184,7 @@ def _backends(
 
 
 def is_fixed(argv: Sequence[str], env: Sequence[Variable], ports: Sequence[Port]) -> bool:
-    """Say whether a container listens on the manifest's number: it stands in the command, and PORT does not."""
+    """Say whether it listens on the manifest's number: that stands in the command, and PORT does not."""
     own = (v.value for v in env if v.name != "PORT" and "://" not in v.value)  # a URL is somebody else's port
     texts = [*argv, *own]
     if any(_PORT_REFERENCE.search(text) for text in texts) or not ports:

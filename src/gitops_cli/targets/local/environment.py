@@ -51,7 +51,7 @@ def shout(name: str) -> str:
 
 
 def service_variables(spec: SetSpec | None, ports: Mapping[str, int]) -> dict[str, str]:
-    """Name each Service as Kubernetes does: `WEB_SERVICE_HOST`, `WEB_SERVICE_PORT`. `ports`: route to port."""
+    """Name each Service as Kubernetes does: `WEB_SERVICE_HOST`, `WEB_SERVICE_PORT`. `ports`: by route."""
     found: dict[str, str] = {}
     for route in spec.routes if spec is not None else ():
         if route.id in ports:
@@ -63,7 +63,7 @@ def service_variables(spec: SetSpec | None, ports: Mapping[str, int]) -> dict[st
     return found
 
 
-def environment(
+def environment(  # noqa: PLR0913 - all but the first three by name
     spec: ContainerSpec,
     secrets: Secrets,
     real: Mapping[int, int],
@@ -79,7 +79,7 @@ def environment(
     """
     ours = port_variables(spec.ports, real)
     values = {"PATH": ":".join([*path, SYSTEM_PATH]), "LANG": "C.UTF-8"}
-    values |= services | ours
+    values |= {**services, **ours}
     for variable in spec.env:
         values |= _given(variable, values, secrets, pod)
     if path and not values["PATH"].startswith(path[0]):  # an image's own PATH does not hide its dependencies

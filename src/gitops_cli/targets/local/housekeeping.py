@@ -21,7 +21,7 @@ KEEP = 5
 
 
 def tidy(home: Home, environment: str) -> None:
-    """Remove old folders; called under the environment's lock, after a release. Never raises: it is a cache."""
+    """Remove old folders; called under the environment's lock, after a release. It is a cache."""
     try:
         used = _used(home)
     except GitopsError:  # an inventory that cannot be read may speak of anything

@@ -73,7 +73,7 @@ def _name(tree: str, service: str, key: str) -> str:
     return f"{service}-{sha256(f'{tree} {key}'.encode()).hexdigest()[:24]}"
 
 
-_SYSTEM = frozenset(
+_SYSTEM = frozenset(  # folders that other images have too
     [
         "/",
         "/bin",
@@ -93,7 +93,7 @@ _SYSTEM = frozenset(
         "/sbin",
         "/srv",
         "/sys",
-        "/tmp",
+        "/tmp",  # noqa: S108 - the image's
         "/usr",
         "/usr/bin",
         "/usr/lib",
@@ -110,7 +110,7 @@ _SYSTEM = frozenset(
 
 
 def mounts(dockerfile: Dockerfile) -> list[str]:
-    """Name the image's own folders: the highest ones that hold nothing but what was copied or is the workdir."""
+    """Name the image's own folders: the highest ones that no other image has."""
     found: set[str] = set()
     for path in [*dockerfile.files, dockerfile.workdir.rstrip("/") + "/."]:
         parts = path.split("/")[1:-1]
@@ -122,7 +122,7 @@ def mounts(dockerfile: Dockerfile) -> list[str]:
 
 
 def prepare_images(wanted: AppSet, repo: Repo, home: Home, level: Level, watch: Watcher) -> str:
-    """Make views and dependencies of every service that runs. One line for the pusher. Raises `GitopsError`."""
+    """Make views and dependencies of every service that runs. Raises `GitopsError`."""
     tree = repo.tree(wanted.tree)
     lines: list[str] = []
     for name, spec in wanted.project.services.items():

@@ -19,6 +19,7 @@ from gitops_cli.targets.local.caged import run_caged
 from gitops_cli.targets.local.dependencies import folder, mark
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
 
     from gitops_cli.adapters.home import Home
@@ -31,7 +32,7 @@ SECONDS = 900.0
 LIMITS = sandbox.Limits(processes=1024, open_files=8192, file_size=4 << 30, tmpfs=2 << 30)
 
 
-def provide(
+def provide(  # noqa: PLR0913 - all but the first four by name
     home: Home,
     service: str,
     plan: Plan,
@@ -134,12 +135,12 @@ class _Workshop:
             uid=self._uid,
         )
 
-        def start(output: int) -> object:
+        def start(output: int) -> subprocess.Popen[bytes]:
             return sandbox.start(
                 cage, command.argv, env=command.env, cwd=command.cwd, stdout=output, stderr=output
             )
 
-        ended = run_caged(start, timeout=SECONDS, tell=lambda _line: None)  # type: ignore[arg-type]
+        ended = run_caged(start, timeout=SECONDS, tell=lambda _line: None)
         if ended.code == 0:
             return
         for line in ended.tail:

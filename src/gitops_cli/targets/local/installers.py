@@ -159,7 +159,7 @@ def _pip_home() -> list[str]:
     return [str(wheel) for wheel in _bundled()]
 
 
-def _uv(install: DependencyInstall, plan: Plan, source: Path, python: str) -> Iterable[Command]:
+def _uv(install: DependencyInstall, _plan: Plan, source: Path, python: str) -> Iterable[Command]:
     """Let uv install from its own lock file; uv itself is a package where the machine has none."""
     place = Path(python).parents[1]
     program = shutil.which("uv")

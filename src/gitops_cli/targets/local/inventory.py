@@ -23,7 +23,7 @@ VERSION = 1
 
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One environment variable: a text (which may hold `$(NAME)`), a secret's key, or every key of a secret."""
+    """One environment variable: a text (perhaps with `$(NAME)`), a secret's key, or a whole secret."""
 
     name: str
     """With `key` = `*`: the prefix of every name."""

@@ -82,7 +82,7 @@ class Place:
 
 
 def mountable(path: str) -> bool:
-    """Say whether a folder can be made at this path: what comes from the machine's own folders is read-only."""
+    """Say whether a folder can be made at this path: the machine's own ones are read-only."""
     return not path.startswith(
         ("/usr/", "/bin/", "/sbin/", "/lib", "/proc/", "/dev/", "/etc/", "/nix/", "/gnu/")
     )
@@ -107,7 +107,7 @@ def launch(  # noqa: PLR0913 - all but the first three by name
     services: Mapping[str, str],
     stdout: int,
 ) -> subprocess.Popen[bytes]:
-    """Start a command of a container: `$(NAME)` in it is replaced, secrets are read now. Raises `GitopsError`."""
+    """Start a command of a container: secrets are read now, `$(NAME)` is replaced. Raises `GitopsError`."""
     given = tuple(replace(v, value=place.outside(spec, v.value)) if v.value else v for v in spec.env)
     spec = replace(spec, env=given)  # before `$(NAME)` is replaced: no value of a secret is ever changed
     words = [place.outside(spec, word) for word in argv]

@@ -97,7 +97,7 @@ def _label(path: Path) -> str:
 
 
 class Follower:
-    """Gives the lines that are written from now on; finds logs that begin later and those that are replaced."""
+    """Gives the lines that are written from now on; finds logs that begin later or are replaced."""
 
     def __init__(self, paths: list[Path]) -> None:
         """Begin at the end of what is there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gitops_cli.adapters import secrets as operator
 from gitops_cli.adapters.files import read_or_none
@@ -32,7 +32,7 @@ class Store:
         self._known: dict[str, str] | None = None
 
     def value(self, name: str, key: str) -> str | None:
-        """Give a value, or None when there is none. Raises `GitopsError` when the database does not answer."""
+        """Give a value, or None. Raises `GitopsError` when the database does not answer."""
         if self._given is not None:
             found = self._given(name, key)
             if found is not None:
@@ -77,8 +77,8 @@ class Store:
         return self._known
 
 
-def database_setting(home: Home, environment: str) -> str | DatabaseAt:
-    """Read which database the operator gives an environment: `none` without a remote.yaml. Raises `BadInput`."""
+def database_setting(home: Home, environment: str) -> Literal["embedded", "none"] | DatabaseAt:
+    """Read which database an environment has: `none` without a remote.yaml. Raises `BadInput`."""
     data = read_or_none(home.config)
     if data is None:
         return "none"

@@ -1,4 +1,4 @@
-"""The embedded target. What happens at a crash stands beside each method: the inventory decides, not memory."""
+"""The embedded target. What a crash leaves stands beside each method: the inventory decides."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LocalTarget:
         rollout_timeout: float = 120.0,
         secrets: Callable[[str, str], str | None] | None = None,
     ) -> None:
-        """`rollout_timeout` in seconds. `secrets` answers before the operator's store (jobs and checks only)."""
+        """`rollout_timeout` in seconds. `secrets` answers before the operator's store (jobs, checks)."""
         self._home = home
         self._environment = environment
         self._repo = repo
@@ -88,7 +88,7 @@ class LocalTarget:
     def apply(self, wanted: AppSet, record: Record, watch: Watcher) -> None:
         """Start the set beside what serves.
 
-        Killed before the note: nothing has happened. After the note: `put_back` finds no such set and is done.
+        Killed before the note: nothing has happened. After the note: `put_back` finds no such set.
         After the inventory: the supervisor (a new one, if that died too) runs the candidate until `put_back`.
         """
         found = inventory.load(self._folder)
@@ -110,7 +110,9 @@ class LocalTarget:
         del wanted
         key = str(record.facts.get("set") or "")
         began = clock.monotonic()
-        found = self._ready(key, began + self._timeout, watch)
+        candidate = inventory.load(self._folder).find(key) or _EMPTY
+        longest = max((float(w.deadline) for w in candidate.workloads), default=self._timeout)
+        found = self._ready(key, began, min(self._timeout, longest), watch)
         now = inventory.load(self._folder)
         if now.candidate is not None and now.candidate.key == key:
             inventory.save(self._folder, Inventory(serving=now.candidate, parked=now.serving))
@@ -119,17 +121,17 @@ class LocalTarget:
         urls = ", ".join(self.live().urls.values())
         return f"{count} process{'es'[: 2 * (count != 1)]} ready" + (f", {urls}" if urls else "")
 
-    def _ready(self, key: str, deadline: float, watch: Watcher) -> dict[str, Any]:
+    def _ready(self, key: str, began: float, seconds: float, watch: Watcher) -> dict[str, Any]:
         """Ask until the set is ready. Raises `Unhealthy`; its last lines go to `watch` first."""
         while True:
-            left = deadline - clock.monotonic()
+            left = began + seconds - clock.monotonic()
             found = self._supervisor.ask_if_alive("wait", set=key, seconds=max(min(left, STEP_SECONDS), 0.1))
             if found.get("ready"):
                 return found
             if found.get("doomed"):
                 raise _doomed(found["doomed"], watch)
             if left <= 0:
-                raise _late(found, self._timeout, watch)
+                raise _late(found, seconds, watch)
             if not found:
                 self._obey()
 
@@ -145,7 +147,7 @@ class LocalTarget:
         )
 
     def put_back(self, record: Record) -> None:
-        """Let what ran before serve again. The note says what: it works from any process, any number of times."""
+        """Let what ran before serve again. It works from any process, any number of times."""
         key = str(record.facts.get("set") or "")
         found = inventory.load(self._folder)
         if not key or found.find(key) is None:
@@ -226,7 +228,7 @@ class LocalTarget:
             said.append(f"started the supervisor of {self._environment}")
         self._supervisor.ask_if_alive("reload")
         self._supervisor.ask_if_alive("settle", seconds=MOST_GRACE)
-        self._ready(serving.key, clock.monotonic() + self._timeout, SILENT)
+        self._ready(serving.key, clock.monotonic(), self._timeout, SILENT)
         return said
 
     def _obey(self) -> None:
@@ -242,7 +244,7 @@ class LocalTarget:
         return reading.logs(self._folder, service, follow=follow, lines=lines)
 
     def stop(self) -> None:
-        """Stop every process and the supervisor; what should run stays written down, `heal` starts it again."""
+        """Stop every process and the supervisor; the inventory stays, `heal` starts it again."""
         self._supervisor.stop(grace=MOST_GRACE)
 
 

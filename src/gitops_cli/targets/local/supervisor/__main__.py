@@ -1,4 +1,4 @@
-"""`python -m gitops_cli.targets.local.supervisor HOME ENVIRONMENT LEVEL`: started by the target, not by people."""
+"""`python -m gitops_cli.targets.local.supervisor HOME ENVIRONMENT LEVEL`, started by the target."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Daemon:
 
     async def _watch_home(self) -> None:
         """End with the folder: nobody could stop us afterwards."""
-        while self._folder.is_dir():
+        while self._folder.is_dir():  # noqa: ASYNC110 - a folder tells nobody that it goes
             await asyncio.sleep(HOME_CHECK)
         self._over.set()
 

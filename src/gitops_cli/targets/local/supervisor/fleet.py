@@ -1,4 +1,4 @@
-"""Makes what runs equal to the inventory: sets start, take over, drain and end; every Service has its port."""
+"""Makes what runs equal to the inventory: sets start, take over, drain and end."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Fleet:
         return found
 
     def _leave(self, key: str, inventory: Inventory) -> None:
-        """Let a set end: at once if it never served, else when its connections have ended or its time is over."""
+        """Let a set end: when its connections have ended (at once if it never served) or its time is over."""
         if key in self._leaving:
             return
         running = self._sets[key]

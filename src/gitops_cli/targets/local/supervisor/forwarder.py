@@ -200,7 +200,7 @@ class Listener:
 
 
 def bind(preferred: int, first: int, last: int) -> socket.socket:
-    """Bind a TCP port of 127.0.0.1: the preferred one, else the next free one of the range. Raises `OSError`."""
+    """Bind a TCP port of 127.0.0.1: the preferred one, else the next free one. Raises `OSError`."""
     span = last - first
     start = preferred if first <= preferred < last else first
     for number in [preferred, *(first + (start - first + i) % span for i in range(span))]:

@@ -103,7 +103,7 @@ class Instance:
         process = self._process
         if process is None:
             return
-        self._set_ready(False)
+        self._set_ready(ready=False)
         process.terminate()
         try:
             await asyncio.wait_for(asyncio.shield(self._machine.ended(process)), self._grace)
@@ -112,7 +112,7 @@ class Instance:
             await self._machine.ended(process)
 
     async def _once(self) -> int:
-        """Run it to its end and give its exit code. Raises `GitopsError` and `OSError` when it cannot start."""
+        """Run it to its end and give its exit code. Raises `GitopsError`, `OSError` when it cannot start."""
         self._real = {
             p.number: p.number if self.spec.fixed else self._machine.port() for p in self.spec.ports
         }
@@ -135,7 +135,7 @@ class Instance:
             return await self._machine.ended(process)
         finally:
             questions.cancel()
-            self._set_ready(False)
+            self._set_ready(ready=False)
             self._process = None
             self._machine.forget(process)
             output.close()
@@ -176,9 +176,9 @@ class Instance:
         await asyncio.sleep(probe.initial_delay_seconds)
         while True:
             await asker.until_yes(probe, self._tell)
-            self._set_ready(True)
+            self._set_ready(ready=True)
             await asker.until_no(probe, self._tell)
-            self._set_ready(False)
+            self._set_ready(ready=False)
 
     async def _without_probe(self, process: subprocess.Popen[bytes]) -> None:
         """Kubernetes would call it ready at once; here it is when it listens, or has run for a second."""
@@ -190,7 +190,7 @@ class Instance:
                 Probe(tcp_socket=TcpSocket(port=self.spec.ports[0].number), period_seconds=1), self._tell
             )
         if process.poll() is None:
-            self._set_ready(True)
+            self._set_ready(ready=True)
 
     async def _beside(self, command: tuple[str, ...], seconds: float) -> str:
         """Run a probe's command with the container's files and environment."""
@@ -211,7 +211,7 @@ class Instance:
     def _tell(self, reason: str) -> None:
         self.reason = reason
 
-    def _set_ready(self, ready: bool) -> None:
+    def _set_ready(self, *, ready: bool) -> None:
         if ready != self.ready:
             self.ready = ready
             self.ever_ready = self.ever_ready or ready

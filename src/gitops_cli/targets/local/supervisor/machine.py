@@ -109,7 +109,7 @@ class Machine:
         loop = asyncio.get_running_loop()
         descriptor = os.pidfd_open(process.pid)
         done: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(descriptor, lambda: done.done() or done.set_result(None))
+        loop.add_reader(descriptor, _setter(done))
         try:
             await done
         finally:
@@ -118,7 +118,7 @@ class Machine:
         return process.wait()
 
     def forget(self, process: subprocess.Popen[bytes]) -> None:
-        """It has ended: whatever it left behind in its group ends too."""
+        """Let go of one that has ended: what it left behind in its group ends too."""
         who = self._running.pop(process.pid, None)
         if who is not None:
             processes.kill_group(who)
@@ -129,6 +129,14 @@ class Machine:
             write_atomic(self._folder / "processes.json", msgspec.json.encode(list(self._running.values())))
         except OSError:  # the disk is full: they die with us all the same
             return
+
+
+def _setter(done: asyncio.Future[None]) -> Callable[[], None]:
+    def set_once() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    return set_once
 
 
 def end_leftovers(folder: Path) -> int:

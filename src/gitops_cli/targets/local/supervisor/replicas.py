@@ -26,7 +26,7 @@ class Replica:
     def __init__(
         self, machine: Machine, folder: Path, release: int, workload: WorkloadSpec, number: int
     ) -> None:
-        """`number` counts from 0."""
+        """Start nothing yet. `number` counts from 0."""
         pod = f"{workload.name}-{release}-{number}"
 
         def make(spec: ContainerSpec) -> Instance:
