@@ -184,7 +184,9 @@ NAMES = st.binary(min_size=1, max_size=12).filter(lambda name: b"\0" not in name
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.dictionaries(
         NAMES, st.tuples(st.sampled_from(["100644", "100755", "120000", "040000"]), NAMES), max_size=4

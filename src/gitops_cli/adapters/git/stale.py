@@ -76,16 +76,25 @@ def _receiving(top: Path) -> bool:
             words = Path("/proc", name, "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"receive-pack" in b" ".join(words[:3]) and _works_in(name, top):
+        if _receives(words) and _works_in(name, words, top):
             return True
     return False
 
 
-def _works_in(name: str, top: Path) -> bool:
+def _receives(words: list[bytes]) -> bool:
+    """Say whether it is receive-pack itself, not a shell or wrapper that started it."""
+    program = words[0].rpartition(b"/")[2]
+    return program == b"git-receive-pack" or (program == b"git" and words[1:2] == [b"receive-pack"])
+
+
+def _works_in(name: str, words: list[bytes], top: Path) -> bool:
     try:
-        return Path("/proc", name, "cwd").resolve() == top.resolve()
-    except OSError:  # somebody else's process: it may be in here
-        return True
+        return Path(f"/proc/{name}/cwd").readlink() == top.resolve()
+    except FileNotFoundError:  # it has ended
+        return False
+    except OSError:  # somebody else's process: it may be in here unless it names another place
+        said = os.fsdecode(next((word for word in reversed(words) if word), b""))
+        return not said.startswith("/") or Path(said).resolve() == top.resolve()
 
 
 def _ancestors() -> Iterator[int]:
