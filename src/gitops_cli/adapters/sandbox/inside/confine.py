@@ -13,11 +13,14 @@ def become(uid: int) -> None:
 
 
 def forbid_user_namespaces() -> None:
-    """Forbid further user namespaces in this one: in them a tmpfs without limit could be mounted."""
+    """Forbid further user namespaces in this one: in them a tmpfs without limit could be mounted.
+
+    The number belongs to the user namespace of who writes it: call this in a new one only.
+    """
     try:
         with open("/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as file:  # noqa: PTH123
             file.write("0")
-    except OSError:  # an empty /proc (see newroot); then no container would allow them either
+    except OSError:  # a container with a read-only /proc/sys: then the tmpfs limit can be got round
         return
 
 

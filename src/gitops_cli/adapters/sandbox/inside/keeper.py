@@ -22,6 +22,8 @@ ALONE = 63
 """The realtime signal that means: the launcher is dead."""
 
 
+_LOOK_AGAIN = 0.01
+"""Seconds between two looks for processes to kill."""
 
 
 def mask() -> None:
@@ -96,9 +98,10 @@ def kill_descendants() -> None:
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-            os.waitpid(-1, 0)  # one that has been killed is on its way
         except ChildProcessError:
             return
+        # Never without a limit: one that was started during the look around has not been killed yet.
+        _signal.sigtimedwait({_signal.SIGCHLD}, _LOOK_AGAIN)
 
 
 def _parents() -> dict[int, int]:

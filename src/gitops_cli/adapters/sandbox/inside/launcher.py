@@ -76,12 +76,16 @@ def _unshare(config: dict[str, Any]) -> None:
     with open("/proc/self/setgroups", "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib is not loaded
         file.write("deny")
     _map("/proc/self", config["uid"], uid, gid)
+    confine.forbid_user_namespaces()
 
 
 def _map(folder: str, inside: int, uid: int, gid: int | None = None) -> None:
     for name, outside in (("uid_map", uid), ("gid_map", uid if gid is None else gid)):
-        with open(f"{folder}/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write(f"{inside} {outside} 1")
+        try:
+            with open(f"{folder}/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
+                file.write(f"{inside} {outside} 1")
+        except OSError as error:  # uid 0 needs CAP_SETFCAP to map itself (Linux 5.12)
+            raise kernel.Denied(f"{name}: {error.strerror}") from error
 
 
 def _keep(config: dict[str, Any], alive: int, ask: int) -> NoReturn:
@@ -100,7 +104,6 @@ def _confined(config: dict[str, Any], alive: int, ask: int) -> int:
     newroot.build(config)
     if config["level"] == "uid":
         _own_user_namespace(config["uid"], alive, ask)
-    confine.forbid_user_namespaces()
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0, "PR_SET_DUMPABLE")  # the command may not trace its keeper
     kernel.prctl(kernel.PR_SET_PDEATHSIG, _SIGKILL, "PDEATHSIG")
@@ -117,12 +120,14 @@ def _own_user_namespace(uid: int, alive: int, ask: int) -> None:
         kernel.unshare(kernel.NEWUSER, "user namespace")
     except kernel.Denied:
         os.close(ask)
-    else:
-        os.write(ask, b"?")
-        os.close(ask)
-        if not os.read(alive, 1):  # the launcher is dead
-            os._exit(_FAILED)
+        confine.become(uid)
+        return
+    os.write(ask, b"?")
+    os.close(ask)
+    if not os.read(alive, 1):  # the launcher is dead
+        os._exit(_FAILED)
     confine.become(uid)
+    confine.forbid_user_namespaces()
 
 
 def _bare(config: dict[str, Any], alive: int) -> int:
