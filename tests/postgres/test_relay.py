@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from gitops_cli.adapters.files import remove_tree
 from gitops_cli.adapters.home import Home
 from gitops_cli.adapters.postgres import server
 from gitops_cli.adapters.postgres.access import Access, access
@@ -156,16 +157,24 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Access, 
         yield access(home, "production", "shop", "embedded"), folder / "root.crt"
 
 
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Home]:
+    """Another remote, whose database is the one above."""
+    home = Home(tmp_path)
+    yield home
+    remove_tree(home.runtime())
+
+
 ENCRYPTED = "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 
 
 @pytest.mark.parametrize("mode", ["", "prefer", "require", "verify-ca", "verify-full"])
-def test_tls_as_libpq_does_it(secured: tuple[Access, Path], tmp_path: Path, mode: str) -> None:
+def test_tls_as_libpq_does_it(secured: tuple[Access, Path], other: Home, mode: str) -> None:
     live, root = secured
     url = live.app_url.replace("127.0.0.1", "localhost")
     if mode:
         url += f"?sslmode={mode}" + (f"&sslrootcert={root}" if mode.startswith("verify") else "")
-    with Relay(Home(tmp_path), url) as relay, connect(relay.url, application_name="tls") as through:
+    with Relay(other, url) as relay, connect(relay.url, application_name="tls") as through:
         assert through.execute(ENCRYPTED).fetchone() == (True, "TLSv1.3")
         through.execute("CREATE TEMP TABLE t (b text)")
         big = "z" * 2_000_000
@@ -183,15 +192,16 @@ def test_tls_as_libpq_does_it(secured: tuple[Access, Path], tmp_path: Path, mode
     ],
 )
 def test_tls_that_cannot_be_trusted_is_refused(
-    secured: tuple[Access, Path], tmp_path: Path, host: str, mode: str, says: str
+    secured: tuple[Access, Path], other: Home, host: str, mode: str, says: str
 ) -> None:
+    tmp_path = other.path
     live, root = secured
-    other = tmp_path / "other.crt"
+    stranger = tmp_path / "other.crt"
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     subprocess.run(
-        [*make, "-keyout", tmp_path / "k", "-out", other, *SUBJECT], check=True, capture_output=True
+        [*make, "-keyout", tmp_path / "k", "-out", stranger, *SUBJECT], check=True, capture_output=True
     )
-    mode = mode.format(root=root, other=other, none=tmp_path / "none")
+    mode = mode.format(root=root, other=stranger, none=tmp_path / "none")
     url = live.app_url.replace("127.0.0.1", host) + f"?sslmode={mode}"
-    with Relay(Home(tmp_path), url) as relay, pytest.raises(Unavailable, match=says):
+    with Relay(other, url) as relay, pytest.raises(Unavailable, match=says):
         connect(relay.url, application_name="tls")

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,8 @@ def destroy(home: Home) -> None:
         remove_tree(place.data)
         remove_tree(place.sockets())
         (home.state / f"{name}.json").unlink(missing_ok=True)
+    with suppress(OSError):  # others keep their sockets there too
+        home.runtime().rmdir()
 
 
 def _running(place: Place) -> Server | None:
