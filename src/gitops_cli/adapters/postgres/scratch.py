@@ -23,7 +23,7 @@ from gitops_cli.adapters.postgres.connect import connect
 from gitops_cli.adapters.postgres.dump import copy_schema
 from gitops_cli.adapters.postgres.live import Live, read_live
 from gitops_cli.adapters.postgres.place import Place
-from gitops_cli.errors import GitopsError, Unavailable
+from gitops_cli.errors import GitopsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -270,6 +270,3 @@ def _trim(admin: psycopg.Connection[Any], *, keep: str) -> None:
 
 def _mark(environment: str) -> str:
     return hashlib.sha256(environment.encode()).hexdigest()[:8]
-
-
-__all__ = ["SCRATCH", "TEMPLATE", "Scratch", "Unavailable", "drop_leftovers", "drop_unheld"]
