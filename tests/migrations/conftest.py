@@ -46,7 +46,7 @@ def revision(number: int, up: str, down: str = "pass", head: str = "") -> str:
     """Write a migration; `up` and `down` are Python."""
     parent = "None" if number == 1 else f'"{number - 1:04}"'
     return (
-        f'from alembic import op\nimport sqlalchemy as sa\n{head}\nrevision = "{number:04}"\ndown_revision = {parent}\n'
+        f'{head}from alembic import op\nimport sqlalchemy as sa\n\nrevision = "{number:04}"\ndown_revision = {parent}\n'
         f"\n\ndef upgrade():\n    {_indent(up)}\n\n\ndef downgrade():\n    {_indent(down)}\n"
     )
 
@@ -208,6 +208,7 @@ class World:
 
     def sql(self, text: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.access.admin_url, autocommit=True) as admin:
+            admin.execute("SET search_path = public")  # the superuser's own would be the ledger's
             cursor = admin.execute(text.encode())
             return cursor.fetchall() if cursor.description else []
 
@@ -222,7 +223,8 @@ class World:
                 "exports": sorted(path.name for path in self.home.exports.glob(f"*{self.name}-*")),
                 "kept": sorted(str(path) for path in self.home.kept(self.name).rglob("*")),
                 "sessions": admin.execute(
-                    "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'gitops:%' AND datname = %s",
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE starts_with(application_name, 'gitops:') AND datname = %s",
                     (self.access.name,),
                 ).fetchall(),
             }

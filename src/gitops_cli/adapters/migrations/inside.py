@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from gitops_cli.adapters.migrations.inventory import QUERY as TABLES
 from gitops_cli.adapters.migrations.inventory import inventory
 from gitops_cli.adapters.postgres.catalogue import QUERY
-from gitops_cli.adapters.postgres.fingerprint import Fingerprint
+from gitops_cli.adapters.postgres.fingerprint import of_rows
 from gitops_cli.errors import BadMigration
 
 if TYPE_CHECKING:
     from gitops_cli.adapters.migrations.inventory import Inventory
     from gitops_cli.adapters.migrations.plan import Change
     from gitops_cli.adapters.migrations.session import Ran, Session
+    from gitops_cli.adapters.postgres.fingerprint import Fingerprint
 
 VERSION_TABLE = "alembic_version"
 _PLACE = (
@@ -28,7 +29,7 @@ def schema(session: Session) -> Fingerprint:
     path, zone = session.rows(_PATH)[0]
     query = QUERY.replace(":version_table:", f"'{VERSION_TABLE}'")
     found = session.sql((_SET, ["", "UTC"]), (query, []), (_SET, [path, zone]))[1]
-    return Fingerprint(tuple(sorted((str(kind), str(name), str(text)) for kind, name, text in found)))
+    return of_rows(found)
 
 
 def tables(session: Session) -> Inventory:

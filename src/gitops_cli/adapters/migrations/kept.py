@@ -51,6 +51,10 @@ _TRIGGERS = """
 SELECT tgname::text FROM pg_trigger
 WHERE tgrelid = %s::text::regclass AND NOT tgisinternal AND tgenabled = 'O'
 """
+_ALWAYS = """
+SELECT attname::text FROM pg_attribute WHERE attrelid = %s::text::regclass AND attidentity = 'a' AND attnum > 0
+"""
+"""Identity columns that no UPDATE may touch."""
 _CTID = "_gitops_ctid"
 
 
@@ -140,7 +144,8 @@ def _put(session: Session, kept: Kept, file: IO[bytes]) -> None:
     same = (
         " AND ".join(f"t.{quote(name)} = k.{quote(name)}" for name in kept.key) or f"t.ctid = k.{_CTID}::tid"
     )
-    values = [name for name in columns if name not in {quote(part) for part in kept.key}]
+    fixed = {*kept.key, *(str(row[0]) for row in session.rows(_ALWAYS, kept.table))}
+    values = [quote(name) for name in kept.columns if name not in fixed]
     if values:
         differs = " OR ".join(f"t.{name}::text IS DISTINCT FROM k.{name}::text" for name in values)
         assigned = ", ".join(f"{name} = k.{name}" for name in values)

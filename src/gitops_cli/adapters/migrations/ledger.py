@@ -85,7 +85,10 @@ def forget(session: Session, release: str) -> None:
     """Delete a release's rows: it has been taken back. The ledger goes with the last of them."""
     session.rows("DELETE FROM gitops.ledger WHERE release = %s", release)
     if not session.rows("SELECT 1 FROM gitops.ledger LIMIT 1"):
-        session.rows("DROP SCHEMA gitops CASCADE")
+        session.rows("DROP TABLE gitops.ledger")
+        # the operator is called gitops too: what he made without a schema's name is in here
+        if not session.rows("SELECT 1 FROM pg_class WHERE relnamespace = 'gitops'::regnamespace LIMIT 1"):
+            session.rows("DROP SCHEMA gitops")
 
 
 def has(admin: psycopg.Connection[Any], release: str) -> bool:

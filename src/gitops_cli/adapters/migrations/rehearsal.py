@@ -66,8 +66,18 @@ def rehearse(job: Job, recorded: Ledger = Ledger()) -> Rehearsal:  # noqa: B008 
         with job.session(scratch.migrate_url, job.limits.rehearsal) as session:
             found, marks = _there(job, session, first=first, exact=scratch.major == job.access.major)
             one_way = not first and not _back(job, session, marks)
+            expected = moved(scratch.live, marks[0], marks[-1])
     notes = (*_drift(job, scratch, recorded), *scratch.warnings)
-    return msgspec.structs.replace(found, one_way=one_way, notes=notes)
+    schemas.keep(job.home, expected)
+    return msgspec.structs.replace(
+        found, before=scratch.live.digest, after=expected.digest, one_way=one_way, notes=notes
+    )
+
+
+def moved(live: Fingerprint, before: Fingerprint, after: Fingerprint) -> Fingerprint:
+    """Apply the difference that the rehearsal made to the live schema, of which the copy may fall short."""
+    gone, added = set(before.rows) - set(after.rows), set(after.rows) - set(before.rows)
+    return Fingerprint(tuple(sorted((set(live.rows) - gone) | added)))
 
 
 def _drift(job: Job, scratch: Scratch, recorded: Ledger) -> list[str]:
