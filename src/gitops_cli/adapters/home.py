@@ -20,8 +20,8 @@ class Home:
     """Paths of one remote. Makes nothing."""
 
     def __init__(self, path: Path) -> None:
-        """`path` is the remote's folder."""
-        self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the operator's links
+        """`path` is the remote's folder. Links are followed: hooks see only where they lead."""
+        self.path = Path(os.path.realpath(path))
         self.repo = self.path / "repo.git"
         self.config = self.path / "remote.yaml"
         self.secrets = self.path / "secrets"

@@ -1,4 +1,4 @@
-"""What a commit says: project, manifests and migration history, read and checked without running any of it."""
+"""What a commit says: project, manifests, migration history; read and checked without running any of it."""
 
 from __future__ import annotations
 

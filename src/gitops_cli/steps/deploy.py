@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gitops_cli.steps.base import ReadingStep
 from gitops_cli.steps.jobs import run_jobs
 
 if TYPE_CHECKING:
@@ -11,17 +12,12 @@ if TYPE_CHECKING:
 
     from gitops_cli.pipeline.model import Release
     from gitops_cli.pipeline.protocol import Record
-    from gitops_cli.steps.context import Context
 
 
-class Deploy:
+class Deploy(ReadingStep):
     """Jobs before, the set itself, jobs after. The old set stays at hand until the release is settled."""
 
     name = "deploy"
-
-    def __init__(self, context: Context) -> None:
-        """Keep the surroundings."""
-        self._context = context
 
     def plan(self, release: Release) -> Sequence[str]:
         """Ask the target."""
@@ -42,7 +38,7 @@ class Deploy:
         self._context.target.put_back(record)
 
     def is_done(self, release: Release, record: Record) -> bool:
-        """A set counts as deployed once it serves."""
+        """Say whether the set serves already."""
         del record
         return self._context.target.live().commit == release.commit
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gitops_cli.adapters import clock, records
+from gitops_cli.adapters import clock, records, signals
 from gitops_cli.adapters.git import refs
 from gitops_cli.pipeline.model import NO_COMMIT, Finished, RefUpdate
+from gitops_cli.steps.base import ReadingStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,14 +23,10 @@ if TYPE_CHECKING:
     from gitops_cli.steps.context import Context
 
 
-class Publish:
+class Publish(ReadingStep):
     """Move the refs. `do` may be called again to finish what a crash left half done."""
 
     name = "publish"
-
-    def __init__(self, context: Context) -> None:
-        """Keep the surroundings."""
-        self._context = context
 
     def plan(self, release: Release) -> Sequence[str]:
         """Name the refs."""
@@ -43,11 +40,9 @@ class Publish:
             refs.clear_stale(context.repo, lock)
             left = [update for update in updates if _now(context, update.name) != update.new]
             if left:
-                refs.move(context.repo, left, (*context.lock_fds, lock.fd))
+                with signals.held():  # what is half published cannot be taken back
+                    refs.move(context.repo, left, (*context.lock_fds, lock.fd))
         return f"{context.environment.name} is {release.commit[:7]}"
-
-    def undo(self, release: Release, record: Record) -> None:
-        """Before the commit point no ref has moved; the record's commit is left to git gc."""
 
     def is_done(self, release: Release, record: Record) -> bool:
         """Say whether the branch or the release ref names this release."""
@@ -55,9 +50,6 @@ class Publish:
         decisive = _noted(record.facts.get("updates"))[: _count(record.facts.get("decisive"))]
         with refs.RefLock(self._context.home):
             return any(_now(self._context, update.name) == update.new for update in decisive)
-
-    def settle(self, release: Release, record: Record) -> None:
-        """Nothing was kept."""
 
     def _intend(self, release: Release, record: Record) -> list[RefUpdate]:
         """Write the commit of the record, then note every update: the branch, the release ref, the rest."""

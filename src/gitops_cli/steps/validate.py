@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitops_cli.config.history import History, compare, refuse_pending
+from gitops_cli.steps.base import ReadingStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,23 +13,18 @@ if TYPE_CHECKING:
     from gitops_cli.pipeline.model import Release
     from gitops_cli.pipeline.protocol import Record
     from gitops_cli.steps.content import Content
-    from gitops_cli.steps.context import Context
 
 
 def check_follows(new: Content, live: Content | None) -> None:
-    """Refuse a history that cannot follow the live one, and pending migrations that would end the transaction."""
+    """Refuse a history that cannot follow the live one, and migrations that would end the transaction."""
     path = compare(live.history if live else History(), new.history)
     refuse_pending(new.history, path.ups)
 
 
-class Validate:
+class Validate(ReadingStep):
     """Read everything the release needs; changes nothing, so there is nothing to undo."""
 
     name = "validate"
-
-    def __init__(self, context: Context) -> None:
-        """Keep the surroundings."""
-        self._context = context
 
     def plan(self, release: Release) -> Sequence[str]:
         """Say what was read."""
@@ -42,14 +38,3 @@ class Validate:
         check_follows(content, live)
         self._context.target.check(self._context.wanted(release))
         return content.summary()
-
-    def undo(self, release: Release, record: Record) -> None:
-        """Nothing was changed."""
-
-    def is_done(self, release: Release, record: Record) -> bool:
-        """Reading again costs little."""
-        del release, record
-        return False
-
-    def settle(self, release: Release, record: Record) -> None:
-        """Nothing was kept."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gitops_cli.adapters import clock, web
 from gitops_cli.errors import Failed
+from gitops_cli.steps.base import ReadingStep
 from gitops_cli.steps.jobs import run_checks
 
 if TYPE_CHECKING:
@@ -14,17 +15,12 @@ if TYPE_CHECKING:
     from gitops_cli.config.project import Check
     from gitops_cli.pipeline.model import Release
     from gitops_cli.pipeline.protocol import Record
-    from gitops_cli.steps.context import Context
 
 
-class Verify:
+class Verify(ReadingStep):
     """Reads only; a check that fails undoes the release."""
 
     name = "verify"
-
-    def __init__(self, context: Context) -> None:
-        """Keep the surroundings."""
-        self._context = context
 
     def plan(self, release: Release) -> Sequence[str]:
         """Name the checks."""
@@ -40,17 +36,6 @@ class Verify:
                 _ask(name, check, urls)
                 count += 1
         return f"{count} check{'s'[: count != 1]}" if count else "no checks"
-
-    def undo(self, release: Release, record: Record) -> None:
-        """Nothing was changed."""
-
-    def is_done(self, release: Release, record: Record) -> bool:
-        """Asking again costs little."""
-        del release, record
-        return False
-
-    def settle(self, release: Release, record: Record) -> None:
-        """Nothing was kept."""
 
 
 def _ask(name: str, check: Check, urls: dict[str, str]) -> None:

@@ -1,0 +1,144 @@
+"""READ THIS FIRST: what a push, a rollback and a recovery do, each as a list of steps in order.
+
+A push is all or nothing. The steps run under the lock of the environment; each writes its intent
+down before it acts; when one fails, those that have begun are undone in reverse and the push is
+refused. `publish` is the commit point: branch and record move in one transaction, last of all.
+
+A rollback is an ordinary push of a forward commit whose tree is an older one. Recovery asks the
+refs: if either names the release, finish it; if neither does, undo it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitops_cli.adapters import records
+from gitops_cli.adapters.git.settings import refuse_unless_sound
+from gitops_cli.adapters.postgres import server
+from gitops_cli.errors import GitopsError
+from gitops_cli.releases import moving, running, settling
+from gitops_cli.releases.held import hold
+from gitops_cli.steps import catalogue
+from gitops_cli.steps.broken import refuse_broken_refs
+from gitops_cli.steps.content import load_content
+from gitops_cli.steps.standing import Standing, standing
+from gitops_cli.steps.surroundings import surroundings
+from gitops_cli.steps.validate import check_follows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gitops_cli.adapters.git.repo import Repo
+    from gitops_cli.adapters.git.update import RefUpdate
+    from gitops_cli.adapters.home import Home
+    from gitops_cli.pipeline.protocol import Watcher
+    from gitops_cli.releases.held import Held
+
+RELEASE = (
+    catalogue.Validate,
+    catalogue.Build,
+    catalogue.Rehearse,
+    catalogue.Migrate,
+    catalogue.Deploy,
+    catalogue.Verify,
+    catalogue.Publish,
+)
+UNCHANGED = (catalogue.Publish,)
+"""The pushed tree is the live one: nothing to do but to move the ref."""
+
+
+def validate_push(home: Home, repo: Repo, updates: Sequence[RefUpdate], options: Sequence[str]) -> None:
+    """Say in pre-receive what the release would say first; reads the quarantine, changes nothing."""
+    del options  # the hook has checked them against the list
+    around = surroundings(home, repo)
+    found = moving.bound(around, updates)
+    if found is not None:
+        update, environment = found
+        moving.check_freeze(environment)
+        content = load_content(repo.tree(update.new))
+        live = records.released(repo, environment.name)
+        check_follows(content, load_content(repo.tree(live.commit)) if live.commit else None)
+
+
+def receive(
+    home: Home, updates: Sequence[RefUpdate], options: Sequence[str], watch: Watcher
+) -> Mapping[str, str]:
+    """Take a push in proc-receive: release it, or only move its refs. Gives "" or the reason for each ref."""
+    try:
+        around = surroundings(home)
+        found = moving.bound(around, updates)
+        if found is None or found[1].release == "following":
+            moving.move(around, updates)
+        else:
+            update, environment = found
+            with hold(around, environment, watch) as held:
+                settling.settle(held, RELEASE)
+                moving.rehearse_move(around, updates)
+                _release(held, update.new, updates, options)
+    except GitopsError as error:
+        return {update.name: error.sentence() for update in updates}
+    return {update.name: "" for update in updates}
+
+
+def _release(held: Held, commit: str, updates: Sequence[RefUpdate], options: Sequence[str]) -> None:
+    release = running.begin(held, commit, updates=updates, options=options)
+    unchanged = running.is_live(held, release)
+    if unchanged:
+        held.watch.says(f"nothing to do: the tree of {commit[:7]} is the one that runs")
+    running.run(held, release, UNCHANGED if unchanged else RELEASE)
+
+
+def follow(home: Home, updates: Sequence[RefUpdate], watch: Watcher) -> None:
+    """Release in post-receive what has moved already (`release: following`). Raises `GitopsError`."""
+    around = surroundings(home)
+    found = moving.bound(around, updates)
+    if found is not None and found[1].release == "following":
+        with hold(around, found[1], watch) as held:
+            settling.settle(held, RELEASE)
+            _catch_up(held)
+
+
+def _catch_up(held: Held) -> list[str]:
+    """Release what a followed branch names and the record does not."""
+    commit = settling.behind(held)
+    if not commit:
+        return []
+    running.run(held, running.begin(held, commit, kind="follow"), RELEASE)
+    return [f"{held.environment.name} follows {held.environment.branch}: released {commit[:7]}"]
+
+
+def recover(home: Home, watch: Watcher) -> list[str]:
+    """Settle what a crash left in every environment and make what runs equal to what was released.
+
+    Says, a line each, what it did; nothing when all was well.
+    """
+    around = surroundings(home)
+    refuse_unless_sound(home.repo)
+    refuse_broken_refs(around)
+    said = []
+    for environment in around.remote.environments.values():
+        with hold(around, environment, watch) as held:
+            said += settling.settle(held, RELEASE)
+            if environment.release == "following":
+                said += _catch_up(held)
+            said += settling.heal(held)
+    return said
+
+
+def status(home: Home) -> list[Standing]:
+    """Tell how every environment stands. Changes nothing, waits for nobody."""
+    around = surroundings(home)
+    return [standing(around, environment) for environment in around.remote.environments.values()]
+
+
+def down(home: Home, watch: Watcher) -> list[str]:
+    """Stop what runs in every environment, and the embedded database. The refs stay; `recover` starts it."""
+    around = surroundings(home)
+    said = []
+    for environment in around.remote.environments.values():
+        with hold(around, environment, watch) as held:
+            held.context().target.stop()
+            said.append(f"{environment.name} is stopped")
+    if server.stop(home):
+        said.append("the embedded PostgreSQL is stopped")
+    return said
