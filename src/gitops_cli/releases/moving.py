@@ -1,0 +1,81 @@
+"""Refs of a push: which of them release, whether they may move, and moving those that release nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitops_cli.adapters import records
+from gitops_cli.adapters.git import refs
+from gitops_cli.errors import BadRef, PolicyRefused
+from gitops_cli.pipeline.model import NO_COMMIT, RefUpdate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gitops_cli.adapters.git.repo import Repo
+    from gitops_cli.config.remote import Environment
+    from gitops_cli.steps.surroundings import Surroundings
+
+
+def bound(around: Surroundings, updates: Sequence[RefUpdate]) -> tuple[RefUpdate, Environment] | None:
+    """Pick the update that releases; remote.yaml alone decides. Raises `BadRef` for more than one."""
+    found = [
+        (update, environment)
+        for update in updates
+        if (environment := around.remote.bound(update.name)) is not None
+    ]
+    if len(found) > 1:
+        names = " and ".join(update.name.removeprefix("refs/heads/") for update, _ in found)
+        raise BadRef(
+            f"{names} both release; push them one after the other", code="ref.two-releases", stage="receive"
+        )
+    return found[0] if found else None
+
+
+def check_freeze(environment: Environment) -> None:
+    """Refuse while the operator has frozen the environment. Raises `PolicyRefused` with his sentence."""
+    if environment.policy.freeze:
+        raise PolicyRefused(
+            f"{environment.name} is frozen: {environment.policy.freeze}",
+            code="policy.freeze",
+            stage="receive",
+        )
+
+
+def check_old(repo: Repo, updates: Sequence[RefUpdate]) -> None:
+    """Refuse a push that was made before another one won. Raises `BadRef`."""
+    for update in updates:
+        if (repo.resolve(update.name) or NO_COMMIT) != update.old:
+            short = update.name.removeprefix("refs/heads/")
+            raise BadRef(
+                f"{short} has moved; fetch first", code="ref.moved", next_command="git fetch, then push again"
+            )
+
+
+def move(around: Surroundings, updates: Sequence[RefUpdate]) -> None:
+    """Move refs that release nothing (or that are followed later), all or none."""
+    with refs.RefLock(around.home) as lock:
+        refs.clear_stale(around.repo, lock)
+        check_old(around.repo, updates)
+        refs.move(around.repo, updates, (lock.fd,))
+
+
+def rehearse_move(around: Surroundings, updates: Sequence[RefUpdate]) -> None:
+    """Find name conflicts and refs that moved meanwhile, before anything runs."""
+    check_old(around.repo, updates)
+    with refs.RefLock(around.home) as lock:
+        refs.clear_stale(around.repo, lock)
+        refs.trial(around.repo, updates)
+
+
+def pin(around: Surroundings, environment: Environment, commit: str) -> None:
+    """Keep the commit of an open release from `git gc`; with "" let go of it.
+
+    That delete is a transaction of its own: it locks packed-refs.
+    """
+    name = records.pending_ref(environment.name)
+    now, new = around.repo.resolve(name) or NO_COMMIT, commit or NO_COMMIT
+    if now != new:
+        with refs.RefLock(around.home) as lock:
+            refs.clear_stale(around.repo, lock)
+            refs.move(around.repo, [RefUpdate(name, now, new)], (lock.fd,))

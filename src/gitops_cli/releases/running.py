@@ -1,0 +1,75 @@
+"""Run one release under the lock, and turn its end into a result or a refusal."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from gitops_cli.adapters import clock, records
+from gitops_cli.errors import Refused
+from gitops_cli.pipeline import engine
+from gitops_cli.pipeline.model import Release
+from gitops_cli.releases.moving import pin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gitops_cli.pipeline.model import Finished, Kind, RefUpdate
+    from gitops_cli.releases.held import Held
+    from gitops_cli.steps.catalogue import StepClass
+
+
+def begin(
+    held: Held,
+    commit: str,
+    *,
+    updates: Sequence[RefUpdate] = (),
+    options: Sequence[str] = (),
+    kind: Kind = "push",
+) -> Release:
+    """Give a release of a commit its number and tell those who wait about it."""
+    before = records.released(held.around.repo, held.environment.name)
+    found = held.around.repo.commit(commit)
+    release = Release(
+        number=max(held.journal.next_number(), before.number + 1),
+        id=secrets.token_hex(8),
+        environment=held.environment.name,
+        commit=commit,
+        tree=found.tree,
+        previous=before.commit,
+        refs=tuple(updates),
+        kind=kind,
+        actor=found.author,
+        subject=found.subject,
+        options=tuple(options),
+        started=clock.now(),
+    )
+    held.announce(release)
+    return release
+
+
+def is_live(held: Held, release: Release) -> bool:
+    """Say whether the release asks for the tree that was released last."""
+    before = records.released(held.around.repo, held.environment.name)
+    return release.tree == before.tree and release.kind == "push" and "redeploy" not in release.options
+
+
+def run(held: Held, release: Release, steps: Sequence[StepClass]) -> Finished:
+    """Run the steps. Raises `Refused` when the release was taken back, `Stuck` when it could not be."""
+    context = held.context()
+    pin(held.around, held.environment, release.commit)
+    try:
+        finished = engine.run([step(context) for step in steps], release, held.journal, context.watch)
+    finally:
+        if held.journal.open_release() is None:
+            pin(held.around, held.environment, "")
+    if finished.outcome != "released":
+        raise Refused(
+            finished.reason,
+            code="release.undone",
+            stage=finished.stage,
+            changed=f"{held.environment.name} is as it was before",
+        )
+    for name, url in sorted(context.target.live().urls.items()):
+        held.watch.says(f"{name}: {url}")
+    return finished

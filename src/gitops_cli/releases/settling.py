@@ -1,0 +1,55 @@
+"""What a crash, a lost client or a reboot left: settle it, catch up with a followed branch, heal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitops_cli.adapters import processes, records
+from gitops_cli.adapters.git import refs
+from gitops_cli.pipeline import recover as recovery
+from gitops_cli.releases.moving import pin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gitops_cli.pipeline.model import Release
+    from gitops_cli.pipeline.protocol import Step
+    from gitops_cli.releases.held import Held
+    from gitops_cli.steps.catalogue import StepClass
+
+
+def settle(held: Held, steps: Sequence[StepClass]) -> list[str]:
+    """Finish or undo the release that was cut off, if there is one. Says, a line each, what it did."""
+    around, environment, journal = held.around, held.environment, held.journal
+    with refs.RefLock(around.home) as lock:
+        said = list(refs.clear_stale(around.repo, lock))
+
+    def steps_for(release: Release) -> list[Step]:
+        held.announce(release)
+        processes.end_all(journal.children())
+        context = held.context()
+        return [step(context) for step in steps]
+
+    finished = recovery.recover(journal, steps_for, held.watch)
+    pin(around, environment, "")
+    journal.prune()
+    if finished is not None:
+        ending = "finished" if finished.outcome == "released" else "undone"
+        said.append(f"release {finished.release.number} of {environment.name} had been cut off; {ending}")
+    for line in said:
+        held.watch.says(line)
+    return said
+
+
+def behind(held: Held) -> str:
+    """Give the commit that a followed branch names and that is not released; empty when there is none."""
+    commit = held.around.repo.resolve(held.environment.ref)
+    return "" if commit == records.released(held.around.repo, held.environment.name).commit else commit
+
+
+def heal(held: Held) -> list[str]:
+    """Make what runs equal to what was released last. Says, a line each, what it changed."""
+    live = records.released(held.around.repo, held.environment.name)
+    context = held.context()
+    wanted = context.app_set(live.number, live.commit, live.tree) if live.commit else None
+    return list(context.target.heal(wanted))
