@@ -124,7 +124,7 @@ def test_a_tree_without_gitops_yaml(live: Site) -> None:
 
 @pytest.mark.row(6)
 def test_a_rewritten_history(live: Site) -> None:
-    live.git("commit", "-q", "--amend", "-m", "Another history")
+    live.git("commit", "-q", "--amend", "--allow-empty", "-m", "Another history")
     assert "may not be rewritten" in live.refused(None, "--force", "main")
 
 
