@@ -12,6 +12,7 @@ import psycopg
 
 DATABASE_URL = os.environ["DATABASE_URL"]
 PORT = int(os.environ.get("PORT", "8080"))
+EMPTY = "–"
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -48,7 +49,10 @@ def page() -> str:
         rows = cursor.fetchall()
     head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
     body = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row) + "</tr>" for row in rows
+        "<tr>"
+        + "".join(f"<td>{html.escape(str(value if value is not None else EMPTY))}</td>" for value in row)
+        + "</tr>"
+        for row in rows
     )
     return PAGE.format(head=head, body=body)
 

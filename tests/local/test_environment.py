@@ -116,7 +116,12 @@ def test_the_application_sees_nothing_of_the_remote(shop: Shop) -> None:
     if shop.level.value == "none":
         pytest.skip("no sandbox on this machine")
     keep(shop.home.secrets, "api", "token", "x")
-    look = 'import os, sys; print("SEEN" if os.path.exists(sys.argv[1]) else "hidden", flush=True)'
+    look = (
+        "import os, sys\n"
+        "path = sys.argv[1]\n"
+        "try: print('SEEN', os.listdir(path) if os.path.isdir(path) else open(path).read())\n"
+        "except OSError: print('hidden')\n"
+    )
     wanted = shop.commit({"look.py": look})
     shop.target.prepare(wanted, Memory(), shop.watch)
     for path in (shop.home.secrets, shop.home.repo, shop.home.state / "local" / "production" / "wanted.json"):

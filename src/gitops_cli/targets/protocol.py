@@ -79,7 +79,10 @@ class Target(Protocol):
         """Refuse, before anything has happened, what this target can never run. Reads only."""
 
     def prepare(self, wanted: AppSet, record: Record, watch: Watcher) -> str:
-        """Make everything ready that starting needs (export, dependencies, images). One line for the pusher."""
+        """Make ready what starting needs (export, dependencies, images). Gives one line for the pusher."""
+
+    def libraries(self, wanted: AppSet) -> Sequence[str]:
+        """Name the virtual environments that `prepare` made: migrations may import their application."""
 
     def apply(self, wanted: AppSet, record: Record, watch: Watcher) -> None:
         """Write the inventory, then start the set."""

@@ -33,7 +33,7 @@ RECONNECT = 30.0
 """Seconds for a server that restarts to answer again."""
 
 
-class Unforeseen(Exception):  # noqa: N818 - leads to another try, with these risks counted
+class Unforeseen(Exception):
     """The real rows showed a loss that the rehearsal on an empty copy could not."""
 
     def __init__(self, found: Sequence[Risk]) -> None:

@@ -33,7 +33,8 @@ FROM pg_index i WHERE i.indrelid = %s::text::regclass AND i.indisunique AND i.in
 ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1
 """
 _COLUMNS = """
-SELECT attname::text FROM pg_attribute WHERE attrelid = %s::text::regclass AND attnum > 0 AND NOT attisdropped
+SELECT attname::text FROM pg_attribute
+WHERE attrelid = %s::text::regclass AND attnum > 0 AND NOT attisdropped
   AND attgenerated = '' ORDER BY attnum
 """
 _SEQUENCES = """
@@ -52,7 +53,8 @@ SELECT tgname::text FROM pg_trigger
 WHERE tgrelid = %s::text::regclass AND NOT tgisinternal AND tgenabled = 'O'
 """
 _ALWAYS = """
-SELECT attname::text FROM pg_attribute WHERE attrelid = %s::text::regclass AND attidentity = 'a' AND attnum > 0
+SELECT attname::text FROM pg_attribute
+WHERE attrelid = %s::text::regclass AND attidentity = 'a' AND attnum > 0
 """
 """Identity columns that no UPDATE may touch."""
 _CTID = "_gitops_ctid"

@@ -36,7 +36,7 @@ class Problem(msgspec.Struct, frozen=True):
     configured: bool = False
 
 
-class MigrationFailed(Exception):  # noqa: N818 - a fact, turned into an error of the tree by `as_error`
+class MigrationFailed(Exception):
     """The child answered with a problem; its transaction has to be rolled back."""
 
     def __init__(self, problem: Problem) -> None:
@@ -50,7 +50,7 @@ class MigrationFailed(Exception):  # noqa: N818 - a fact, turned into an error o
         return self.problem.state in _WAITED
 
 
-class ChildGone(Exception):  # noqa: N818 - a fact, turned into an error of the tree by `gone`
+class ChildGone(Exception):
     """The child ended without an answer: killed, out of memory, or `os._exit`."""
 
     def __init__(self, code: int, revision: str) -> None:
@@ -68,6 +68,10 @@ def as_error(  # noqa: PLR0911 - one return for each kind of problem
     file, line = problem.place or (files.get(problem.revision, ""), 0)
     if problem.kind == "ignored" or (not problem.configured and not problem.revision):
         return _env(problem, env)
+    if problem.kind == "signalled":
+        return BadMigration("a migration may not send signals", code="migration.signal", file=file, line=line)
+    if problem.kind == "smuggled" and not file.endswith(files.get(problem.revision, file)):
+        file, line = files[problem.revision], 0
     if problem.kind == "smuggled" or problem.state == _OWN_COMMIT:
         cause = (
             "it ends the transaction that holds all migrations (COMMIT, ROLLBACK, `connection.commit()` or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,9 @@ from gitops_cli.scaffold.remote import is_remote
 
 
 def command(
-    folder: Annotated[str, typer.Argument(metavar="[DIR]", help="A new folder.")] = "gitops-demo",
+    folder: Annotated[
+        str, typer.Argument(metavar="[DIR]", help="A new folder; default: a temporary one.")
+    ] = "",
     *,
     rm: Annotated[
         bool, typer.Option("--rm", help="Clean up: afterwards, or an earlier demo in DIR.")
@@ -29,7 +32,7 @@ def command(
     look around. With --rm everything is stopped and removed afterwards; `gitops demo DIR --rm` on a demo
     that is there only does that.
     """
-    place = Path(folder).absolute()
+    place = Path(folder or tempfile.mkdtemp(prefix="gitops-demo-")).absolute()
     demo = Demo(place, Out(as_json=as_json).say)
     if rm and is_remote(demo.home):
         done = clean_up(place)

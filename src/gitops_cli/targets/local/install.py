@@ -61,6 +61,16 @@ def provide(  # noqa: PLR0913 - all but the first four by name
         return f"{installers.count(folder(home, plan), plan)} in {clock.monotonic() - began:.0f} s"
 
 
+_SYSTEM_NAMES = (
+    "/etc/debian_version",
+    "/etc/lsb-release",
+    "/etc/os-release",
+    "/etc/redhat-release",
+    "/etc/alpine-release",
+)
+"""pip asks which system this is, and fails where it may not read the answer (Landlock)."""
+
+
 class _Turn:
     """Waits for its turn; whoever died while installing has left the lock."""
 
@@ -127,7 +137,7 @@ class _Workshop:
     def _run(self, command: installers.Command) -> None:
         cage = sandbox.Cage(
             level=self._level,
-            read=tuple(path for path in command.read if Path(path).exists()),
+            read=tuple(path for path in (*command.read, *_SYSTEM_NAMES) if Path(path).exists()),
             write=(self._place, self._place.with_name(f"{self._place.name}.source")),
             hide=(self._home.path,),
             network=True,

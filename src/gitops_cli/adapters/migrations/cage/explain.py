@@ -16,6 +16,10 @@ class Ignored(BaseException):
     """The project's env.py does not use the connection that it is handed."""
 
 
+class Signalled(BaseException):
+    """A migration sends signals."""
+
+
 class Finished(BaseException):
     """All revisions have run; what env.py still has below is for others."""
 
@@ -27,7 +31,7 @@ class Smuggled(BaseException):
 def explain(error: BaseException, roots: list[Path]) -> dict[str, Any]:
     """Say what went wrong; `place` is the innermost line in a pushed file, relative to its top."""
     origin = getattr(error, "orig", None) or error
-    kind = {Ignored: "ignored", Smuggled: "smuggled"}.get(type(error), "error")
+    kind = {Ignored: "ignored", Signalled: "signalled", Smuggled: "smuggled"}.get(type(error), "error")
     state = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None) or ""
     frames = list(_frames(error, error.__traceback__))
     places = [
@@ -59,4 +63,4 @@ def _text(error: BaseException) -> str:
     """Give the first line; of the database's errors the primary message, never a row's values."""
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
     text = error.msg if isinstance(error, SyntaxError) else primary or str(error)
-    return re.split(r"[\r\n]", str(text).strip(), maxsplit=1)[0]
+    return re.split(r"[\r\n]| \(Background on this error at", str(text).strip(), maxsplit=1)[0]

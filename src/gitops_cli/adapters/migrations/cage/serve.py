@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gitops_cli.adapters.migrations.cage import driver
-from gitops_cli.adapters.migrations.cage.explain import Finished, Ignored, Smuggled, explain
+from gitops_cli.adapters.migrations.cage.explain import Finished, Ignored, Signalled, Smuggled, explain
 from gitops_cli.adapters.migrations.cage.pipe import Pipe
 from gitops_cli.adapters.migrations.cage.trace import Trace
 from gitops_cli.adapters.migrations.cage.tree import Finder, Tree, own_options
@@ -26,7 +26,8 @@ from gitops_cli.adapters.migrations.cage.tree import Finder, Tree, own_options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-IN_TRANSACTION = 2  # libpq's PQTRANS_INTRANS
+IDLE, IN_TRANSACTION = 0, 2
+"""libpq's PQTRANS_IDLE and PQTRANS_INTRANS."""
 MAX_STATEMENT = 20_000
 MAX_CAPTURED = 2_000_000
 GUARD = (
@@ -50,6 +51,7 @@ class Child:
         self.trees: dict[str, Tree] = {}
         self.scripts: dict[str, tuple[Any, Any]] = {}
         self.engine: Any = None
+        self._driver_connection: Any = None
         self.connection: Any = None
         self.transaction: Any = None
         self.current: tuple[str, str] = ("", "")
@@ -80,6 +82,7 @@ class Child:
             f"postgresql+{dialect}://", creator=lambda: connect(**where), poolclass=sqlalchemy.pool.NullPool
         )
         self.connection = self.engine.connect()
+        self._driver_connection = driver.raw_of(self.connection)
         self.connection.close = lambda: None  # `with connection:` in an env.py would end everything
         sqlalchemy.event.listen(self.engine, "before_cursor_execute", self._capture)
         return {"pid": self.rows("SELECT pg_backend_pid()")[0][0], "driver": dialect}
@@ -125,6 +128,8 @@ class Child:
                 scripts.run_env()
         except (Exception, Finished, Ignored):  # its old code, below the lines that hand on our connection
             if not self.ran:
+                if int(self._raw().info.transaction_status) in (IDLE, IN_TRANSACTION):
+                    self._check_transaction()  # a smuggled ROLLBACK fails later, by what it undid
                 raise
         if not self.ran:
             raise Ignored
@@ -163,7 +168,8 @@ class Child:
     # -- what they share -----------------------------------------------------------------------------
 
     def _raw(self) -> Any:
-        return self.connection.connection.dbapi_connection
+        """Give the driver's connection; SQLAlchemy forgets a broken one."""
+        return self._driver_connection
 
     def _execute(self, sql: str, args: list[Any] | None = None) -> Any:
         cursor = self._raw().cursor()
@@ -181,6 +187,11 @@ class Child:
             raise Smuggled
         if self.rows("SELECT pg_current_xact_id()::text")[0][0] != self.xid:
             raise Smuggled
+
+    def _no_signals(self, event: str, _args: object) -> None:
+        """Refuse with file and line what the cage would only leave without effect."""
+        if self.current[1] and event in {"os.kill", "os.killpg"}:
+            raise Signalled
 
     def _capture(self, _connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         revision = self.current[1]
@@ -238,6 +249,7 @@ class Child:
             if self.ran:
                 raise Finished
 
+        sys.addaudithook(self._no_signals)
         context_class.configure, context_class.begin_transaction = checked, until_ran
 
 
