@@ -71,7 +71,7 @@ class Fault:
     for_ever: bool = False
 
 
-class Broken(AssertionError):  # noqa: N818 - it is what the schedule shows, no error of the sweep
+class Broken(AssertionError):
     """A schedule after which something is neither old nor new."""
 
 

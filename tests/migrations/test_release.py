@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gitops_cli.errors import BadMigration, LossRefused, PolicyRefused, Stuck
 from gitops_cli.config.remote import Policy
+from gitops_cli.errors import BadMigration, LossRefused, PolicyRefused, Stuck
 from tests.migrations.conftest import ITEMS, NOTE, World, sql
 
 FEW = "INSERT INTO items (name) VALUES ('a'), ('b'), ('c')"

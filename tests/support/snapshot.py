@@ -11,11 +11,12 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gitops_cli.adapters.home import Home
 from gitops_cli.adapters.postgres import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gitops_cli.adapters.home import Home
 
 _PORT = re.compile(r"\b[1-9]\d{4}\b")
 _LEFTOVERS = ("*.lock", "*.tmp", "tmp_objdir-*", "*.partial", "*.journal")

@@ -51,7 +51,9 @@ def remove_tree(path: Path) -> None:
 
     def force(_function: object, name: str, _info: object) -> None:
         Path(name).parent.chmod(0o700)
-        Path(name).unlink(missing_ok=True) if not Path(name).is_dir() else shutil.rmtree(name, ignore_errors=True)
+        Path(name).unlink(missing_ok=True) if not Path(name).is_dir() else shutil.rmtree(
+            name, ignore_errors=True
+        )
 
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, onerror=force)

@@ -1,9 +1,9 @@
 """The remote's folder: which file lies where. One place, so that nothing else joins paths.
 
-    HOME/remote.yaml       the operator's: which branch goes to which target, and how
-    HOME/secrets/NAME/KEY  the operator's store: one file for each key, mode 0600
-    HOME/repo.git          the bare repository; its URL is what developers push to
-    HOME/state             ours, mode 0700: locks, journals, exports, caches, processes, the database
+HOME/remote.yaml       the operator's: which branch goes to which target, and how
+HOME/secrets/NAME/KEY  the operator's store: one file for each key, mode 0600
+HOME/repo.git          the bare repository; its URL is what developers push to
+HOME/state             ours, mode 0700: locks, journals, exports, caches, processes, the database
 """
 
 from __future__ import annotations

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\ufeff")
+import unicodedata
+
+_BIDI = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\ufeff"
+)
 
 
 def _shown(char: str) -> str:
     code = ord(char)
-    if code < 0x20 or 0x7F <= code < 0xA0:  # C0, DEL, C1: a terminal obeys them
+    if unicodedata.category(char) == "Cc":  # C0, DEL, C1: a terminal obeys them
         return f"\\x{code:02x}"
     if char in _BIDI:
         return f"\\u{code:04x}"
-    if 0xD800 <= code <= 0xDFFF:  # a byte that was no UTF-8 (surrogateescape)
+    if unicodedata.category(char) == "Cs":  # a byte that was no UTF-8 (surrogateescape)
         return f"\\x{code & 0xFF:02x}"
     return char
 

@@ -19,7 +19,7 @@ _SYS_MOUNT_SETATTR = 442  # one number for all architectures, as all since Linux
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 
 
-class Denied(Exception):  # noqa: N818 - read by one `except` and said as a sentence
+class Denied(Exception):
     """A step of the confinement was refused; the text says which and why."""
 
 
