@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 
 from gitops_cli.cli.catalogue import leaves
+from gitops_cli.config.dockerfile import parse_dockerfile
+from gitops_cli.config.envpy import LINES_TO_PASTE
+from gitops_cli.config.tree import MemoryTree
+from gitops_cli.scaffold.advice import port_notes
+from gitops_cli.scaffold.detect import detect
 
 TOP = Path(__file__).resolve().parents[2]
 DOCS = TOP / "docs"
@@ -54,6 +59,18 @@ def test_the_readme_has_the_two_commands_and_says_that_it_is_alpha() -> None:
     assert "**Alpha.**" in text
     assert "## What it is not" in text
     assert "-m venv .venv && .venv/bin/pip install -q nox && .venv/bin/nox\n" in (TOP / ".ci/run").read_text()
+
+
+def test_how_to_adopt_shows_what_works() -> None:
+    """The lines to paste are those of the messages; its Dockerfile is one that the local target runs."""
+    text = (DOCS / "how-to/adopt.md").read_text()
+    assert f"```python\n{LINES_TO_PASTE}```" in text
+    recipe = text.partition("```dockerfile\n")[2].partition("```")[0]
+    found = parse_dockerfile(recipe.encode(), "Dockerfile")
+    assert not found.unsupported
+    (service,) = detect(MemoryTree({"Dockerfile": recipe.encode()})).services
+    assert service.port == 8000
+    assert port_notes(MemoryTree({"Dockerfile": recipe.encode()}), [service]) == ()
 
 
 @pytest.mark.slow

@@ -78,5 +78,10 @@ def test_env_that_ignores_its_connection(text: str, *, uses: bool) -> None:
         assert "at the very top of db/env.py" in advice[0]
 
 
+def test_lines_are_pasted_below_what_python_takes_only_at_the_top() -> None:
+    env = '"""Runs migrations."""\n\nfrom __future__ import (\n    annotations,\n)\nimport os\n'
+    assert "below line 5 of db/env.py" in env_advice("db/env.py", env.encode())[0]
+
+
 def test_env_that_is_no_python() -> None:
     assert "is not valid Python" in env_advice("db/env.py", b"def\n")[0]

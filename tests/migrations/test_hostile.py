@@ -257,10 +257,20 @@ def test_env_that_ignores_the_connection(world: World, env: str) -> None:
         world.push(world.commit(ITEMS, env=env))
     assert refused.value.code == "migration.env"
     assert refused.value.file == "db/env.py"
-    assert 'context.config.attributes.get("connection")' in refused.value.next_command
+    assert "at the very top of db/env.py" in refused.value.next_command
+    said = "\n".join(world.heard.lines)
+    assert LINES_TO_PASTE in said + "\n"  # each as a line of its own
     assert world.picture() == before
     world.push(world.commit(ITEMS, env=LINES_TO_PASTE + env))
     assert world.sql("SELECT version_num FROM alembic_version") == [("0001",)]
+
+
+def test_env_that_is_no_python_is_not_told_to_paste(world: World) -> None:
+    late = "import os\nfrom __future__ import annotations\n"  # a tree, but no program
+    with pytest.raises(BadMigration, match="is not valid Python: from __future__") as refused:
+        world.push(world.commit(ITEMS, env=late))
+    assert (refused.value.file, refused.value.line) == ("db/env.py", 2)
+    assert refused.value.next_command == ""
 
 
 @pytest.mark.row(75)

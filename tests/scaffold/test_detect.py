@@ -22,6 +22,20 @@ def test_a_dockerfile_at_the_top_is_the_service_web() -> None:
     assert service == FoundService("web", "Dockerfile", ".", 5000)
 
 
+@pytest.mark.parametrize(
+    ("dockerfile", "port"),
+    [
+        ("FROM x\nENV PORT=5000\nEXPOSE $PORT\n", 5000),
+        ("FROM x\nENV PORT=5000\n", 5000),
+        ("FROM x\nENV PORT=web\n", 8080),
+        ("FROM y AS build\nEXPOSE 1\nFROM x\nEXPOSE 5000 6000\n", 5000),
+        ("EXPOSE ahead of FROM\n", 8080),
+    ],
+)
+def test_the_port_is_what_the_image_exposes_or_its_variable(dockerfile: str, port: int) -> None:
+    assert found(Dockerfile=dockerfile).services[0].port == port
+
+
 def test_each_folder_with_a_dockerfile_is_a_service_called_like_it() -> None:
     tree = MemoryTree(
         {

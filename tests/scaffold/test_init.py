@@ -189,6 +189,34 @@ def test_an_env_py_that_opens_its_own_connection_is_named_with_lines_to_paste(
     assert (application / "migrations/env.py").read_text() == env
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("gunicorn -b 0.0.0.0:5000 app:app", True),
+        ("gunicorn -b 0.0.0.0:$PORT app:app", False),
+        ("python app.py", False),
+    ],
+)
+def test_a_server_on_a_fixed_port_is_named_once(
+    application: Path, data: Path, command: str, *, said: bool
+) -> None:
+    (application / "Dockerfile").write_text(f"FROM python:3.13-slim\nEXPOSE 5000\nCMD {command}\n")
+    notes = " ".join(init(application).notes)
+    assert ("Dockerfile starts its server on port 5000 whatever PORT says" in notes) is said
+    assert "whatever PORT says" not in " ".join(init(application).notes)
+
+
+def test_an_application_is_asked_for_its_page(application: Path, data: Path) -> None:
+    """A server may listen long before its application has loaded: a connection is no readiness."""
+    init(application)
+    tree = Checkout.need(application).tree()
+    manifests = load_manifests(tree, load_project(tree))
+    probe = manifests.deployments[0].spec.template.spec.containers[0].readiness_probe
+    assert probe is not None
+    assert probe.http_get is not None
+    assert probe.http_get.path == "/"
+
+
 # --- failures: the folder is as it was ---
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, also for errors.")]
 HomeFolder = Annotated[
@@ -36,3 +39,8 @@ class Result:
     data: dict[str, Any] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
     table: Table | None = None
+
+
+def notes(said: Iterable[str]) -> list[str]:
+    """Give the lines of notes; one with lines to paste has several."""
+    return [line for note in said for line in f"note: {note}".split("\n")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 
 from gitops_cli.config.revision_file import parse
 from gitops_cli.errors import BadMigration
@@ -15,16 +16,32 @@ if (handed := context.config.attributes.get("connection")) is not None:
     with context.begin_transaction():
         context.run_migrations()
 """
-"""For the very top of an env.py that opens a connection of its own; what follows them stays as it is.
+"""For the top of an env.py that opens a connection of its own; what follows them stays as it is.
 
 At the top, because real ones need a running application before they come to their connection
 (`from flask import current_app` at module level).
 """
 
 
-def lines_to_paste(env: str) -> str:
-    """Say what to do about an env.py that ignores the connection it is handed; `env` is its path."""
-    return f"paste these lines at the very top of {env}:\n\n{LINES_TO_PASTE}"
+_READ = 1 << 20
+"""Bytes: parsing costs up to 3 s a MiB when somebody means it."""
+
+
+def where_to_paste(env: str, data: bytes) -> str:
+    """Say where those lines belong in an env.py; `env` is its path.
+
+    The very top, but never before `from __future__ import ...`: Python takes that nowhere else.
+    """
+    lines = [0]
+    if len(data) <= _READ:
+        with contextlib.suppress(BadMigration):
+            _, module = parse(data, env)
+            lines += [node.end_lineno or node.lineno for node in module.body if _is_future(node)]
+    return f"below line {max(lines)} of {env}" if max(lines) else f"at the very top of {env}"
+
+
+def _is_future(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
 def uses_connection(data: bytes, file: str) -> bool:
@@ -58,10 +75,11 @@ def _is_connection(node: ast.expr) -> bool:
 
 
 def env_advice(env: str, data: bytes) -> tuple[str, ...]:
-    """Give the lines to show for an existing env.py: none when it uses the connection."""
+    """Give a note of several lines for an existing env.py: none when it uses the connection."""
     try:
         if uses_connection(data, env):
             return ()
     except BadMigration as error:
         return (error.sentence(),)
-    return (f"{env} opens a connection of its own; {lines_to_paste(env)}",)
+    where = where_to_paste(env, data)
+    return (f"{env} opens a connection of its own; paste these lines {where}:\n\n{LINES_TO_PASTE}",)

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gitops_cli.config.dockerfile import parse_dockerfile
+from gitops_cli.errors import BadInput
+
 if TYPE_CHECKING:
     from gitops_cli.config.tree import Tree
 
-_EXPOSE = re.compile(rb"^\s*EXPOSE\s+(\d{1,5})", re.MULTILINE | re.IGNORECASE)
+_PORT = 8080
+_NUMBER = re.compile(r"[1-9]\d{0,4}")
 _SCRIPTS = re.compile(rb"^\s*script_location\s*=\s*(\S+)", re.MULTILINE)
 _WORKLOAD = re.compile(rb"^kind:\s*['\"]?Deployment['\"]?\s*(#.*)?$", re.MULTILINE)
 _DEEPEST_MANIFEST = 2
@@ -22,12 +26,12 @@ _NOT_A_PROJECT = frozenset({"README.md", "README", "README.rst", "LICENSE", "LIC
 
 
 class FoundService(msgspec.Struct, frozen=True):
-    """Something with a Dockerfile. `port` is the one it exposes."""
+    """Something with a Dockerfile. `port`: what it exposes, else its PORT, else 8080."""
 
     name: str
     dockerfile: str
     context: str
-    port: int = 8080
+    port: int = _PORT
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +70,19 @@ def _services(tree: Tree) -> tuple[FoundService, ...]:
         place = PurePosixPath(path)
         if place.name != "Dockerfile" or len(place.parts) > _DEEPEST_DOCKERFILE:
             continue
-        exposed = _EXPOSE.search(tree.read([path])[path])
         name = label(place.parent.name) if place.parent.name else "web"
-        found.append(FoundService(name, path, str(place.parent), int(exposed[1]) if exposed else 8080))
+        port = _port(tree.read([path])[path], path)
+        found.append(FoundService(name, path, str(place.parent), port))
     return tuple({service.name: service for service in reversed(found)}.values())[::-1]
+
+
+def _port(data: bytes, path: str) -> int:
+    try:
+        found = parse_dockerfile(data, path)
+    except BadInput:  # the first push says what is wrong with it
+        return _PORT
+    given = found.env.get("PORT", "")
+    return next(iter(found.expose), int(given) if _NUMBER.fullmatch(given) else _PORT)
 
 
 def _manifests(tree: Tree) -> str:

@@ -23,8 +23,15 @@ _APP = {
     ".gitignore": "gitignore",
 }
 """The small app that an empty folder gets: path and template."""
-_HTTP_PROBE = "            httpGet: {path: /healthz, port: http}"
-_TCP_PROBE = "            tcpSocket: {port: http}   # better: httpGet: {path: /some-page, port: http}"
+_HTTP_PROBE = """\
+            httpGet: {path: /healthz, port: http}
+            periodSeconds: 1
+            failureThreshold: 30"""
+_PAGE_PROBE = """\
+            httpGet: {path: /, port: http}   # a page that answers 200 when the app can serve
+            periodSeconds: 5
+            failureThreshold: 6"""
+"""Not `tcpSocket`: gunicorn listens before it loads the application; one that cannot start would be ready."""
 
 
 def missing_files(tree: Tree, found: Found, name: str) -> dict[str, str]:
@@ -38,7 +45,7 @@ def missing_files(tree: Tree, found: Found, name: str) -> dict[str, str]:
     if not found.configured:
         wanted["gitops.yaml"] = _gitops_yaml(project)
     if not any(path.startswith(f"{project.manifests}/") for path in tree.entries):
-        wanted |= _manifests(project, services, probe=_HTTP_PROBE if found.empty else _TCP_PROBE)
+        wanted |= _manifests(project, services, probe=_HTTP_PROBE if found.empty else _PAGE_PROBE)
     if project.migrations and f"{project.migrations}/env.py" not in tree.entries:
         wanted |= _migrations(project.migrations, with_first=found.empty)
     return {path: text for path, text in wanted.items() if path not in tree.entries}

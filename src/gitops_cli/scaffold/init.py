@@ -8,12 +8,12 @@ import msgspec
 
 from gitops_cli.adapters.checkout import Checkout
 from gitops_cli.adapters.created import Created
-from gitops_cli.adapters.folder import FolderTree, walk
+from gitops_cli.adapters.folder import walk
 from gitops_cli.adapters.text import safe
-from gitops_cli.config.history import env_advice
 from gitops_cli.config.load import load_project
 from gitops_cli.errors import Refused, UsageError
 from gitops_cli.scaffold import hooks
+from gitops_cli.scaffold.advice import env_notes, port_notes
 from gitops_cli.scaffold.detect import detect, label
 from gitops_cli.scaffold.files import missing_files
 from gitops_cli.scaffold.remote import Made, default_home, home_of, make_remote
@@ -58,7 +58,8 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
             created.write(checkout.top / path, text.encode())
         project = load_project(checkout.tree())
         notes = list(hooks.install(checkout, created))
-        notes += _ignores_connection(checkout.tree(), project.migrations)
+        notes += env_notes(checkout.tree(), project.migrations)
+        notes += port_notes(checkout.tree(), found.services if missing else ())
         if not checkout.branch:
             raise Refused(
                 "no branch is checked out",
@@ -105,11 +106,3 @@ def _add_remote(checkout: Checkout, wanted: str, project: str, created: Created)
     created.keep(checkout.config_file)
     checkout.add_remote(REMOTE, made.url)
     return made
-
-
-def _ignores_connection(tree: FolderTree, folder: str) -> list[str]:
-    """Say which lines an existing env.py lacks; it is the developer's file, so it is not edited."""
-    path = f"{folder}/env.py"
-    if not folder or path not in tree.entries:
-        return []
-    return list(env_advice(path, tree.read([path])[path]))

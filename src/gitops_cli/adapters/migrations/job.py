@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gitops_cli.adapters.files import read_or_none
 from gitops_cli.adapters.migrations.problems import ChildGone, MigrationFailed, as_error, gone
 from gitops_cli.adapters.migrations.runtime import Worker
 from gitops_cli.adapters.migrations.session import Session
 from gitops_cli.adapters.postgres.relay import Relay
 from gitops_cli.adapters.sandbox import uid_for
+from gitops_cli.config.envpy import LINES_TO_PASTE, where_to_paste
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from gitops_cli.adapters.postgres.access import Access
     from gitops_cli.adapters.processes import Identity
     from gitops_cli.adapters.sandbox import Level
+    from gitops_cli.errors import GitopsError
 
 LOCK_TIMEOUT = 0.5
 """Seconds: the longest stall that users of a table see behind a waiting migration (facts, B2)."""
@@ -110,9 +113,21 @@ class Job:
             with Session(worker, says=self.says, idle=idle) as session:
                 yield session
         except MigrationFailed as failed:
-            raise as_error(failed, self.files, self.env_file) from None
+            error = as_error(failed, self.files, self.env_file)
+            if error.code == "migration.env":
+                self._show_lines(error)
+            raise error from None
         except ChildGone as error:
             raise gone(error, self.files) from None
+
+    def _show_lines(self, error: GitopsError) -> None:
+        """Print the lines that env.py lacks, each as a line of its own: a sentence cannot be pasted."""
+        source = self.sources.get("new") or self.sources["old"]
+        data = read_or_none(source.root / self.env_file) or b""  # a file: links were refused
+        for line in LINES_TO_PASTE.splitlines():
+            self.says(line)
+        where = where_to_paste(self.env_file, data)
+        error.next_command = f"paste those lines (`gitops validate` shows them too) {where}"
 
     @contextmanager
     def live_url(self) -> Iterator[str]:

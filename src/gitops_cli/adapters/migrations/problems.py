@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gitops_cli.config.envpy import LINES_TO_PASTE
 from gitops_cli.errors import BadMigration, DatabaseFailed, GitopsError, StepTimeout
 
 if TYPE_CHECKING:
@@ -98,8 +97,11 @@ def _said(problem: Problem) -> str:
 
 
 def _env(problem: Problem, env: str) -> BadMigration:
-    """Refuse an env.py that does not use the connection it is handed, with the lines to paste."""
+    """Refuse an env.py that does not use the connection it is handed; `Job.session` shows what to paste."""
     file, line = problem.place or (env, 0)
+    if problem.type == "SyntaxError":
+        cause = f"is not valid Python: {problem.text}"
+        return BadMigration(cause, code="migration.syntax", file=file, line=line)
     if problem.state == _TOO_MANY:
         cause = "it opens a second connection, and a migration has one"
     elif problem.kind == "ignored":
@@ -108,10 +110,7 @@ def _env(problem: Problem, env: str) -> BadMigration:
         cause = (
             f"it fails before it uses the connection that gitops hands it ({problem.type}: {problem.text})"
         )
-    after = f"paste these lines at the very top of {env}: {' | '.join(LINES_TO_PASTE.strip().splitlines())}"
-    return BadMigration(
-        cause, code="migration.env", file=file, line=line if file == env else 0, next_command=after
-    )
+    return BadMigration(cause, code="migration.env", file=file, line=line if file == env else 0)
 
 
 def gone(error: ChildGone, files: Mapping[str, str]) -> BadMigration:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gitops_cli.cli.result import AsJson, Result
+from gitops_cli.cli.result import AsJson, Result, notes
 from gitops_cli.scaffold.init import Initialised, init
 
 
@@ -45,7 +45,7 @@ def _lines(done: Initialised) -> list[str]:
     lines = [f"wrote {path}" for path in done.written]
     if done.home:
         lines.append(f"made the remote in {done.home} (its operator's file: remote.yaml)")
-    lines += [f"note: {note}" for note in done.notes]
+    lines += notes(done.notes)
     if not done.written and not done.home:
         lines.append("nothing was missing")
     if done.remote:

@@ -9,7 +9,7 @@ import typer
 
 from gitops_cli.adapters.created import Created
 from gitops_cli.adapters.home import Home
-from gitops_cli.cli.result import AsJson, Result
+from gitops_cli.cli.result import AsJson, Result, notes
 from gitops_cli.scaffold.remote import make_remote
 
 
@@ -28,7 +28,7 @@ def command(
         made = make_remote(Home(Path(folder)), branch, created)
     lines = [
         f"made the remote in {made.home}" if made.new else f"{made.home} is a remote already",
-        *(f"note: {note}" for note in made.notes),
+        *notes(made.notes),
         "developers add it with:",
         f"  gitops init --remote {made.url}",
     ]

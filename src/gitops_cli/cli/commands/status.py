@@ -79,6 +79,10 @@ def _live(live: dict[str, Any] | None, commit: str) -> list[str]:
         lines.append(f"  drift: {running} runs, not {commit[:7]} (next: gitops recover)")
     for process in live["processes"]:
         state = "ready" if process["ready"] else process["reason"] or "not ready"
-        again = f", {process['restarts']} restarts" if process["restarts"] else ""
-        lines.append(f"  {process['workload']}: {state}, process {process['pid']}{again}")
+        parts = [state, f"process {process['pid']}"] if process["pid"] else [state]
+        if process["restarts"]:
+            parts.append(f"{process['restarts']} restart{'s'[: process['restarts'] != 1]}")
+        if not process["ready"]:
+            parts.append(f"see: gitops logs --app {process['workload']}")
+        lines.append(f"  {process['workload']}: {', '.join(parts)}")
     return lines + [f"  {name}: {url}" for name, url in sorted(live["urls"].items())]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gitops_cli.adapters.checkout import Checkout
-from gitops_cli.cli.result import AsJson, Result
+from gitops_cli.cli.result import AsJson, Result, notes
 from gitops_cli.scaffold.validate import validate
 
 
@@ -22,5 +22,6 @@ def command(
     del as_json
     said = validate(Checkout.need(), revision)
     return Result(
-        data={"revision": revision or "the working tree", "summary": said}, lines=(f"well-formed: {said}",)
+        data={"revision": revision or "the working tree", "summary": said.summary, "notes": said.notes},
+        lines=(f"well-formed: {said.summary}", *notes(said.notes)),
     )

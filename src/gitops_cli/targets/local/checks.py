@@ -145,5 +145,6 @@ def _check_secrets(deployment: Deployment, container: ContainerSpec, store: Stor
                 code="local.secret-missing",
                 file=deployment.file,
                 line=deployment.line,
-                next_command=f"write it to HOME/secrets/{name}/{'KEY' if key == '*' else key} on the remote",
+                next_command=f"on the remote, write it to secrets/{name}/{'KEY' if key == '*' else key} "
+                "beside remote.yaml",
             )

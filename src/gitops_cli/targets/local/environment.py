@@ -111,5 +111,5 @@ def missing(name: str, key: str) -> Failed:
     return Failed(
         f"the {what} is not in the operator's store",
         code="local.secret-missing",
-        next_command=f"write it to HOME/secrets/{name}/{key or 'KEY'} on the remote",
+        next_command=f"on the remote, write it to secrets/{name}/{key or 'KEY'} beside remote.yaml",
     )

@@ -99,7 +99,8 @@ class LocalTarget:
             spec = compile_set(wanted, self._repo, self._home, key=key)
             inventory.save(self._folder, Inventory(serving=found.serving, candidate=spec))
         self._obey()
-        watch.says(f"starting {len((inventory.load(self._folder).find(key) or _EMPTY).workloads)} workloads")
+        count = len((inventory.load(self._folder).find(key) or _EMPTY).workloads)
+        watch.says(f"starting {count} workload{'s'[: count != 1]}")
 
     def wait(self, wanted: AppSet, record: Record, watch: Watcher) -> str:
         """Wait until all is ready, then let the forwarders go over.
