@@ -187,6 +187,7 @@ def test_a_rollback_that_loses_data_is_refused_until_accepted(own: Site) -> None
     refused = gitops("rollback", "--json", cwd=own.folder)
     assert refused.code == 1
     assert "note" in refused.envelope["error"]["cause"]
+    assert refused.envelope["error"]["next"].startswith("gitops rollback 1 -o accept-loss=items.note")
     assert own.snapshot() == before
     accepted = gitops("rollback", "-o", "accept-loss=items.note", "--json", cwd=own.folder)
     assert accepted.code == 0, accepted.out

@@ -103,6 +103,7 @@ class Site:
 
     folder: Path
     home: Home
+    project: str = "shop"
 
     def git(self, *args: str, check: bool = True) -> str:
         """Run git in the checkout."""
@@ -177,11 +178,10 @@ class Site:
             return ""
         import psycopg
 
+        name = f"{self.project}_production"
         with psycopg.connect(running.admin_url) as connection:
-            there = connection.execute(
-                "select 1 from pg_database where datname = 'shop_production'"
-            ).fetchone()
-        return urls.with_database(running.admin_url, "shop_production") if there else ""
+            there = connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
+        return urls.with_database(running.admin_url, name) if there else ""
 
     def sql(self, statement: str) -> list[tuple[object, ...]]:
         """Ask the app's database as its administrator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gitops_cli.adapters.checkout import Checkout
+
+_LOSS = re.compile(r"-o accept-loss=[^\s;]+")
+"""As the refusal of a push names what would be lost."""
 
 
 class RolledBack(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,20 +59,34 @@ def rollback(  # noqa: PLR0913 - what a person may choose
         raise Refused(f"{remote} has no branch that releases to {name}", code="rollback.no-branch")
     chosen = _chosen(known, name, release, known.repo.tree_of(tip))
     commit = checkout.commit_tree(chosen.told.release.tree, tip, _message(chosen))
-    say(f"pushing {commit[:7]} to {branch}: the tree of release {chosen.told.release.number}")
-    if checkout.push(remote, f"{commit}:refs/heads/{branch}", options, say) != 0:
+    number = chosen.told.release.number
+    say(f"pushing {commit[:7]} to {branch}: the tree of release {number}")
+    asked: dict[str, None] = {}
+
+    def hear(line: str) -> None:
+        asked.update(dict.fromkeys(_LOSS.findall(line)))
+        say(line)
+
+    if checkout.push(remote, f"{commit}:refs/heads/{branch}", options, hear) != 0:
         raise Failed(
             "the push was refused; its reasons are above",
             code="rollback.refused",
-            next_command="gitops status",
+            next_command=_again(number, [*(f"-o {option}" for option in options), *asked] if asked else []),
         )
     return RolledBack(
         environment=name,
-        release=chosen.told.release.number,
+        release=number,
         commit=commit,
         branch=branch,
         local_branch=_follow(checkout, branch, tip, commit),
     )
+
+
+def _again(number: int, options: Sequence[str]) -> str:
+    """Name the command that goes on: with the loss accepted, where that is all that is missing."""
+    if not options:
+        return "gitops status"
+    return f"gitops rollback {number} {' '.join(options)}, if that may go (it is kept in a file first)"
 
 
 def _chosen(known: Known, environment: str, number: int, tree: str) -> Recorded:
