@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from gitops_cli.adapters.folder import FolderTree
 from gitops_cli.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Set by git when an alias or a hook starts us; they would turn every question to another repository."""
@@ -54,12 +56,12 @@ class Checkout:
 
         return cls(git.Repo.init(folder, initial_branch=branch))
 
-    def git(self, *arguments: str) -> str:
-        """Run one git command and give its output without the last newline."""
+    def git(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+        """Run one git command and give its output without the last newline; `env` adds variables."""
         import git  # noqa: PLC0415 - as above
 
         try:
-            return str(self._repo.git.execute(["git", *arguments]))
+            return str(self._repo.git.execute(["git", *arguments], env=dict(env or {})))
         except git.GitCommandError as error:
             said = str(error.stderr).strip().removeprefix("stderr:").strip().strip("'").splitlines()
             raise Unavailable(
@@ -118,6 +120,19 @@ class Checkout:
         """Give the working tree: tracked files and new ones that are not ignored."""
         listed = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         return FolderTree(self.top, sorted({path for path in listed.split("\0") if path}))
+
+    def write_tree(self) -> str:
+        """Write the working tree, as `git add -A` would, into the object store; give the tree's id.
+
+        Neither index nor refs change, so `git gc` removes it again.
+        """
+        with tempfile.TemporaryDirectory(prefix="gitops-index-") as folder:
+            index, own = Path(folder, "index"), self.top / self.git("rev-parse", "--git-path", "index")
+            if own.exists():
+                shutil.copyfile(own, index)  # what git knows of unchanged files saves reading them
+            env = {"GIT_INDEX_FILE": str(index)}
+            self.git("-C", str(self.top), "add", "--all", env=env)
+            return self.git("write-tree", env=env)
 
     def fetch(self, remote: str, *refspecs: str) -> None:
         """Fetch refs, quietly. Raises `Unavailable`."""

@@ -10,7 +10,7 @@ from gitops_cli.adapters.git.repo import Repo
 from gitops_cli.errors import BadInput, Refused, Unavailable
 from gitops_cli.pipeline.journal import Journal
 from gitops_cli.pipeline.model import Finished, Release
-from gitops_cli.scaffold.remote import home_of, is_remote, show
+from gitops_cli.scaffold.remote import home_of, may_operate, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ class Known:
     def home(self) -> Home | None:
         """The remote's folder when it is on this machine and ours to read."""
         home = home_of(self.url)
-        return home if home is not None and is_remote(home) else None
+        return home if home is not None and may_operate(home) else None
 
     def fetch(self) -> Known:
         """Fetch records and branches. Raises `Unavailable`."""

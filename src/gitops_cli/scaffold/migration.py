@@ -1,4 +1,4 @@
-"""`gitops migrate create`: the file of a new migration, after the newest one."""
+"""`gitops migrate create`: the file of a new migration, after the newest one. And `migrate status`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gitops_cli.adapters.created import Created
 from gitops_cli.config.history import load_history
 from gitops_cli.config.load import load_project
-from gitops_cli.errors import Refused, Unavailable
+from gitops_cli.errors import Refused
 from gitops_cli.scaffold.known import Known
 
 if TYPE_CHECKING:
@@ -121,11 +121,6 @@ def status(checkout: Checkout, remote: str) -> list[dict[str, str]]:
         }
         for found in history.revisions
     ]
-
-
-def check(checkout: Checkout, remote: str) -> list[str]:
-    """Rehearse what would run; being built."""
-    raise Unavailable("being built", code="migrate.unbuilt")
 
 
 def _state(applied: str | None, identity: str) -> str:

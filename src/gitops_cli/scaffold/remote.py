@@ -51,7 +51,13 @@ def home_of(url: str) -> Home | None:
 
 def is_remote(home: Home) -> bool:
     """Say whether a folder is a remote already, whole."""
-    return home.config.exists() and (home.repo / "HEAD").exists()
+    return os.path.exists(home.config) and os.path.exists(home.repo / "HEAD")  # noqa: PTH110 - may be closed
+
+
+def may_operate(home: Home) -> bool:
+    """Say whether this account may read and change the remote's state: it is its operator's, or root's."""
+    place = home.state if os.path.exists(home.state) else home.path  # noqa: PTH110 - as above
+    return is_remote(home) and os.access(home.config, os.R_OK) and os.access(place, os.R_OK | os.W_OK)
 
 
 def make_remote(home: Home, branch: str, created: Created) -> Made:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gitops_cli.adapters.files import private_dir, remove_tree
+from gitops_cli.adapters.git.names import is_oid
 from gitops_cli.adapters.home import file_name
 from gitops_cli.adapters.migrations import reading
 from gitops_cli.adapters.migrations.job import Job, Limits
@@ -157,6 +158,14 @@ def _texts(context: Context, release: Release) -> dict[str, str]:
 def _irreversible(context: Context, release: Release) -> frozenset[str]:
     histories = [context.content(commit).history for commit in _commits(context, release).values()]
     return frozenset(found.id for history in histories for found in history.revisions if found.irreversible)
+
+
+def forget_leftovers(context: Context) -> None:
+    """Remove what killed rehearsals exported. Only under the lock, and with no release open."""
+    prefix = f"{file_name(context.environment.name)}-"
+    for place in context.home.exports.iterdir() if context.home.exports.is_dir() else ():
+        if place.name.startswith(prefix) and is_oid(place.name.removeprefix(prefix)):
+            remove_tree(place)
 
 
 def forget_exports(context: Context, release: Release) -> None:
