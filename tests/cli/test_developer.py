@@ -143,6 +143,19 @@ def test_validate_and_its_errors(site: Site) -> None:
         file.write_text(before)
 
 
+def test_a_remote_that_does_not_answer_is_named_by_gits_own_reason(site: Site) -> None:
+    """git prints four lines; the last of them says only what one might look at."""
+    site.git("remote", "add", "gone", "/nonexistent/shop.git")
+    try:
+        for command in (["status"], ["history"], ["logs"], ["rollback"], ["migrate", "status"]):
+            said = gitops(*command, "--remote", "gone", cwd=site.folder)
+            assert said.code == 1
+            assert "does not appear to be a git repository" in said.err
+            assert "next: git remote -v" in said.err
+    finally:
+        site.git("remote", "remove", "gone")
+
+
 def test_remote_show(site: Site) -> None:
     said = gitops("remote", "show", cwd=site.folder)
     assert said.code == 0, said.err
@@ -214,6 +227,7 @@ def test_down_and_recover(own: Site) -> None:
             check=False,
         ).stderr
     )
+    assert "nothing runs (next: gitops recover)" in gitops("status", cwd=own.folder).out
     said = gitops("recover", cwd=own.folder)
     assert said.code == 0, said.err
     assert own.page() == "two\n"

@@ -19,6 +19,17 @@ _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Set by git when an alias or a hook starts us; they would turn every question to another repository."""
 
 
+_REASONS = ("fatal: ", "error: ", "ssh: ", "ERROR: ")
+"""How the line begins with which git, ssh or a forge says why; below it stands what one might try."""
+
+
+def _reason(said: str) -> str:
+    """Pick the line that says why; else the last one."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    found = next((line for line in lines if line.startswith(_REASONS)), lines[-1] if lines else "")
+    return found.removeprefix("fatal: ")
+
+
 class Checkout:
     """A work tree and its repository. Raises `Unavailable` when git itself fails."""
 
@@ -63,10 +74,12 @@ class Checkout:
         try:
             return str(self._repo.git.execute(["git", *arguments], env=dict(env or {})))
         except git.GitCommandError as error:
-            said = str(error.stderr).strip().removeprefix("stderr:").strip().strip("'").splitlines()
+            said = str(error.stderr).strip().removeprefix("stderr:").strip().strip("'")
+            why = _reason(said) or f"exit code {error.status}"
             raise Unavailable(
-                f"git {arguments[0]} failed: {said[-1] if said else f'exit code {error.status}'}",
+                f"git {arguments[0]} failed: {why}",
                 code="checkout.git",
+                next_command="git remote -v" if arguments[0] == "fetch" else "",
             ) from error
 
     def try_git(self, *arguments: str) -> str:

@@ -96,13 +96,15 @@ class Known:
         here = [name for name in names if self.branch(name) == self.checkout.branch]
         if not environment and len(here or names) == 1:
             return (here or names)[0]
-        push = f"git push {self.remote} {self.checkout.branch or 'main'}"
+        where, push = f"git remote {self.remote}", f"git push {self.remote} {self.checkout.branch or 'main'}"
         if environment:
             raise Refused(
-                f"{self.remote} has no releases of {environment}", code="release.none", next_command=push
+                f"{where} has no releases of {environment}",
+                code="release.none",
+                next_command=push,
             )
         if not names:
-            raise Refused(f"{self.remote} has no releases yet", code="release.none", next_command=push)
+            raise Refused(f"{where} has no releases yet", code="release.none", next_command=push)
         raise Refused(
             f"there are several environments: {', '.join(sorted(names))}",
             code="release.which",

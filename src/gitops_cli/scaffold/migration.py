@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from gitops_cli.adapters.created import Created
+from gitops_cli.adapters.text import safe
 from gitops_cli.config.history import load_history
 from gitops_cli.config.load import load_project
 from gitops_cli.errors import Refused
@@ -76,7 +77,7 @@ def create(checkout: Checkout, message: str, *, sql: bool = False) -> list[str]:
     words = re.sub(r"[^a-z0-9]+", "_", message.lower()).strip("_")[:40].strip("_") or "migration"
     stem = str(PurePosixPath(folder, "versions", f"{revision}_{words}"))
     head = _HEAD.format(
-        message=" ".join(message.split()).replace("\\", "/").replace('"', "'"),
+        message=safe(" ".join(message.split())).replace("\\", "/").replace('"', "'"),
         imports=_SQL_IMPORTS if sql else _PYTHON_IMPORTS,
         revision=revision,
         down=f'"{history.head}"' if history.head else None,

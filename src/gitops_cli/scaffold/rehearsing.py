@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gitops_cli.releases.held import Held
 
 NO_REMOTE = "there is no git remote {remote}"
-ELSEWHERE = "{remote} is not this account's on this machine, and rehearses them when you push"
+ELSEWHERE = "git remote {remote} is elsewhere, or another account's; it rehearses them when you push"
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):

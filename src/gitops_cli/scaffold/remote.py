@@ -120,7 +120,7 @@ def _refuse_strangers(home: Home) -> None:
         others = sorted({path.name for path in home.path.iterdir()} - ours)
         if others:
             raise Refused(
-                f"{home.path} holds {safe(others[0], 60)} already: a remote needs a folder of its own",
+                f"holds {safe(others[0], 60)} already: a remote needs a folder of its own",
                 code="remote.not-empty",
                 file=str(home.path),
             )

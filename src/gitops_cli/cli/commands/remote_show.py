@@ -16,11 +16,12 @@ def command(*, home: HomeFolder = "", as_json: AsJson = False) -> Result:
         for name, told in found["environments"].items()
     ]
     sandbox = found["sandbox"]
+    here = ", ".join(filter(None, (sandbox["found"], sandbox["reason"])))
     return Result(
         data=found,
         table=Table(("environment", "branch", "target", "database", "release"), tuple(rows)),
         lines=(
             f"push to: {found['url']}",
-            f"sandbox: {sandbox['wanted']} (this machine: {sandbox['found']}, {sandbox['reason']})",
+            f"sandbox: {sandbox['wanted']} (this machine: {here})",
         ),
     )

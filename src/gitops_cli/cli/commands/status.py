@@ -77,6 +77,8 @@ def _live(live: dict[str, Any] | None, commit: str) -> list[str]:
     if commit and live["commit"] != commit:
         running = live["commit"][:7] or "nothing"
         lines.append(f"  drift: {running} runs, not {commit[:7]} (next: gitops recover)")
+    elif commit and not live["processes"] and not live["detail"].get("ready"):
+        return ["  nothing runs (next: gitops recover)"]
     for process in live["processes"]:
         state = "ready" if process["ready"] else process["reason"] or "not ready"
         parts = [state, f"process {process['pid']}"] if process["pid"] else [state]
