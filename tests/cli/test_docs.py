@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -71,6 +72,34 @@ def test_how_to_adopt_shows_what_works() -> None:
     (service,) = detect(MemoryTree({"Dockerfile": recipe.encode()})).services
     assert service.port == 8000
     assert port_notes(MemoryTree({"Dockerfile": recipe.encode()}), [service]) == ()
+
+
+_SAYS = re.compile(r"(?:^|then: |run |, or )gitops ((?:migrate |remote )?[a-z-]+)")
+
+
+def test_what_an_error_says_to_type_next_is_a_command() -> None:
+    names = {name for name, _leaf in leaves()}
+    said = []
+    for path in (TOP / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "next_command":
+                said += [(path.name, word) for word in _SAYS.findall(_text(node.value))]
+    assert len(said) > 30
+    assert [(file, word) for file, word in said if word not in names] == []
+
+
+def test_what_a_hook_says_to_type_next_is_a_command() -> None:
+    names = {name for name, _leaf in leaves()}
+    hooks = [path.read_text() for path in (TOP / "templates/hooks").iterdir()]
+    words = [word for text in hooks for word in re.findall(r"next: gitops ((?:remote )?[a-z]+)", text)]
+    assert len(words) == len(hooks) == 4
+    assert set(words) <= names
+
+
+def _text(value: ast.expr) -> str:
+    """Give what stands in a literal, also one with braces; a choice of two gives both."""
+    parts = [node.value for node in ast.walk(value) if isinstance(node, ast.Constant)]
+    return "".join(part for part in parts if isinstance(part, str))
 
 
 @pytest.mark.slow

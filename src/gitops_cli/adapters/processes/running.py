@@ -66,7 +66,7 @@ def spawn(  # noqa: PLR0913 - all but the first by name
         raise Unavailable(
             f"{argv[0]} cannot be started ({error.strerror})",
             code="process.start",
-            next_command="gitops doctor",
+            next_command=f"install {argv[0]}" if isinstance(error, FileNotFoundError) else "",
         ) from error
 
 

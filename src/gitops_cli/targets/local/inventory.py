@@ -149,7 +149,7 @@ def load(folder: Path) -> Inventory:
         raise Unavailable(
             f"the inventory {folder / 'wanted.json'} cannot be read ({error})",
             code="local.inventory",
-            next_command="gitops redeploy",
+            next_command="gitops recover",
         ) from None
     if found.version != VERSION:
         raise Unavailable(
