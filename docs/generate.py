@@ -7,12 +7,11 @@ import ast
 import inspect
 import re
 import sys
-from collections import defaultdict
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import codes
 import msgspec
 
 from gitops_cli import errors
@@ -172,15 +171,9 @@ def _type(told: dict[str, Any]) -> tuple[str, list[str]]:
 
 def error_codes() -> str:
     """Give the tree of errors and every code in the source."""
-    found: dict[str, Code] = defaultdict(Code)
-    for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                _note_code(node, found)
-    for name, kind in KINDS.items():
-        found[kind.default_code].kinds.add(name)
+    found = codes.error_codes(SOURCE)
     rows = [
-        f"| `{code}` | {', '.join(sorted(told.kinds))} | {'<br>'.join(sorted(told.says))} |"
+        f"| `{code}` | {', '.join(sorted(told.kinds))} | {_says(told)} |"
         for code, told in sorted(found.items())
     ]
     return "\n".join(
@@ -200,42 +193,11 @@ def error_codes() -> str:
     )
 
 
-KINDS = {
-    name: kind
-    for name, kind in vars(errors).items()
-    if inspect.isclass(kind) and issubclass(kind, errors.GitopsError)
-}
-
-
-@dataclass
-class Code:
-    """What the source says of one code."""
-
-    kinds: set[str] = field(default_factory=set)
-    says: set[str] = field(default_factory=set)
-
-
-def _note_code(node: ast.Call, found: dict[str, Code]) -> None:
-    name = node.func.id if isinstance(node.func, ast.Name) else ""
-    for keyword in node.keywords:
-        value = keyword.value
-        if keyword.arg != "code" or not isinstance(value, ast.Constant) or not isinstance(value.value, str):
-            continue
-        if name in KINDS or "." in value.value:
-            told = found[value.value]
-            told.kinds |= {name} & KINDS.keys()
-            told.says |= {text for text in map(_sentence, node.args[:2]) if " " in text}
-
-
-def _sentence(node: ast.expr) -> str:
-    """Give the text of a literal or an f-string, with an ellipsis for each value."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        text = node.value
-    elif isinstance(node, ast.JoinedStr):
-        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
-    else:
-        return ""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+def _says(told: codes.Code) -> str:
+    """Give the sentences; of an error that is put together while it runs, what its class is for."""
+    classes = {(inspect.getdoc(codes.KINDS[kind]) or "").splitlines()[0] for kind in told.kinds}
+    said = [text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for text in told.says]
+    return "<br>".join(sorted(said or classes))
 
 
 PAGES = {

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,9 @@ from gitops_cli.config.envpy import LINES_TO_PASTE
 from gitops_cli.config.tree import MemoryTree
 from gitops_cli.scaffold.advice import port_notes
 from gitops_cli.scaffold.detect import detect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TOP = Path(__file__).resolve().parents[2]
 DOCS = TOP / "docs"
@@ -33,7 +37,7 @@ def test_the_reference_is_what_the_code_says_and_links_lead_somewhere() -> None:
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
     """The check itself can fail: a copy of the documents with a link that leads nowhere."""
     copy = tmp_path / "docs"
-    for path in [*DOCS.rglob("*.md"), DOCS / "generate.py", *TOP.glob("*.md")]:
+    for path in [*DOCS.rglob("*.md"), *DOCS.glob("*.py"), *TOP.glob("*.md")]:
         target = tmp_path / path.relative_to(TOP)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
@@ -45,6 +49,29 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "gone.md leads nowhere" in done.stderr
     assert "#no-such-head leads nowhere" in done.stderr
+
+
+def test_every_code_is_in_the_table_of_errors() -> None:
+    """Those that the tests themselves ask for, however they are raised; each row has a class and says something."""
+    rows = re.findall(
+        r"^\| `([^`]+)` \| (.*?) \| (.*) \|$", (DOCS / "reference/errors.md").read_text(), re.MULTILINE
+    )
+    codes = {code for code, _, _ in rows}
+    assert len(codes) == len(rows) > 200
+    assert [code for code, classes, says in rows if not classes.strip() or not says.strip()] == []
+    words = {code.partition(".")[0] for code in codes}
+    asked = {text for text in map(str, _constants(TOP / "tests")) if re.fullmatch(r"[a-z]+\.[a-z-]+", text)}
+    files = (".yaml", ".json", ".py", ".lock")
+    wanted = {text for text in asked if text.partition(".")[0] in words and not text.endswith(files)}
+    assert len(wanted) > 40
+    assert wanted - codes == set()
+
+
+def _constants(folder: Path) -> Iterator[object]:
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant):
+                yield node.value
 
 
 def test_each_command_of_the_catalogue_is_in_the_readme_or_the_reference() -> None:
