@@ -14,36 +14,51 @@ class ServiceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something built from a Dockerfile and run from a PodSpec; manifests name it as their `image:`."""
 
     dockerfile: str = "Dockerfile"
+    """Its path from the top of the repository."""
     context: str = "."
+    """The folder that COPY copies from."""
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
     """A command that runs once in a release; its failure undoes the release."""
 
     service: Name
+    """It runs with this service's files, dependencies and variables."""
     command: tuple[str, ...]
+    """Program and arguments; no shell takes part."""
     when: Literal["before-deploy", "after-deploy"] = "after-deploy"
+    """`before-deploy`: the migrations have run, nothing new has started; `after-deploy`: it serves."""
     timeout_seconds: int = 300
+    """At most `timeouts.job` of remote.yaml."""
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
     """A question asked of the new version before it is published: a command or an HTTP path."""
 
     service: Name
+    """Whose code the command runs with, or whose Service is asked."""
     command: tuple[str, ...] = ()
+    """Exit code 0 passes."""
     http: str = ""
+    """A path, such as /health; 2xx and 3xx pass. Asked again until then, or until the time is over."""
     timeout_seconds: int = 60
+    """At most `timeouts.job` of remote.yaml."""
 
 
 class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole of gitops.yaml."""
 
     version: Literal[1] = 1
+    """Of this file's format."""
     name: Name
+    """Of the app; its database is called after it."""
     services: dict[Name, ServiceSpec] = {}
+    """What is built; a manifest's `image:` names one of these."""
     manifests: str = "deploy"
     """The folder that holds the Kubernetes manifests."""
     migrations: str = ""
     """The Alembic folder (the one with env.py and versions/); empty: no database."""
     jobs: dict[Name, Job] = {}
+    """Run in the order of the file."""
     checks: dict[Name, Check] = {}
+    """Asked before the branch moves."""

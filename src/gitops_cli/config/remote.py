@@ -48,10 +48,13 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     rollout: Seconds = 120
     """Until the new version is ready."""
     migration: Seconds = 300
+    """For all migrations of one release."""
     rehearsal: Seconds = 300
+    """For all of the rehearsal."""
     lock: Seconds = 10
     """Until the database gives the locks that a migration needs."""
     job: Seconds = 300
+    """The most that gitops.yaml may give a job or a check."""
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
@@ -69,15 +72,20 @@ class DatabaseAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A database somewhere else, by reference to its URL."""
 
     url: DatabaseReference
+    """Where the URL stands. It serves migrations and app, and holds the password."""
 
 
 class EnvironmentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One environment, as remote.yaml spells it."""
 
     branch: BranchName
+    """A push of it is a release."""
     target: Literal["local"] = "local"
+    """Where the release lands: processes of this machine."""
     database: Literal["embedded", "none"] | DatabaseAt = "embedded"
+    """`embedded`: a PostgreSQL of this remote."""
     release: Literal["pushing", "following"] = "pushing"
+    """`following`: the branch moves at once, the release comes after it."""
     policy: Policy = Policy()
     timeouts: Timeouts = Timeouts()
 
@@ -97,7 +105,9 @@ class RemoteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     """The whole of remote.yaml."""
 
     version: Literal[1]
+    """Of this file's format."""
     sandbox: Literal["auto", "uid", "userns", "landlock", "none"] = "auto"
+    """How pushed code is kept from the rest of the machine; `auto`: the best that there is."""
     sandbox_reason: str = ""
     """Why there is no sandbox; `status` shows it."""
     environments: dict[EnvironmentName, EnvironmentSpec] = {}

@@ -58,6 +58,8 @@ def standing(around: Surroundings, environment: Environment) -> Standing:
 
 def _sandbox(around: Surroundings) -> str:
     try:
-        return str(allowed_level(around.remote).value)
+        level = str(allowed_level(around.remote).value)
     except GitopsError as error:
         return error.cause
+    reason = around.remote.sandbox_reason if level == "none" else ""
+    return f"{level} ({reason})" if reason else level

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gitops_cli.adapters import clock, web
 from gitops_cli.errors import Failed
 from gitops_cli.steps.base import ReadingStep
-from gitops_cli.steps.jobs import run_checks
+from gitops_cli.steps.jobs import allowed_seconds, run_checks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,19 +33,19 @@ class Verify(ReadingStep):
         urls = self._context.target.live().urls
         for name, check in wanted.project.checks.items():
             if check.http:
-                _ask(name, check, urls)
+                _ask(name, check, urls, allowed_seconds(self._context, check.timeout_seconds))
                 count += 1
         return f"{count} check{'s'[: count != 1]}" if count else "no checks"
 
 
-def _ask(name: str, check: Check, urls: dict[str, str]) -> None:
+def _ask(name: str, check: Check, urls: dict[str, str], seconds: float) -> None:
     """Ask until it answers with 2xx or 3xx or the check's time is over."""
     url = urls.get(check.service) or next(iter(urls.values()), "")
     if not url:
         raise Failed(f"check {name} needs a Service with a port, and there is none", code="verify.no-service")
-    deadline = clock.monotonic() + check.timeout_seconds
+    deadline = clock.monotonic() + seconds
     while True:
-        status, reason = web.answers(url.rstrip("/") + check.http, timeout=check.timeout_seconds)
+        status, reason = web.answers(url.rstrip("/") + check.http, timeout=seconds)
         if 200 <= status < 400:  # noqa: PLR2004 - HTTP success and redirection
             return
         if clock.monotonic() > deadline:
