@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
@@ -32,6 +36,25 @@ def test_json_is_plain_ascii_and_keeps_the_text(capsys: pytest.CaptureFixture[st
     assert out.isascii()
     assert not [char for char in out[:-1] if ord(char) < 0x20]
     assert json.loads(out)["data"]["subject"] == HOSTILE
+
+
+def test_a_step_is_shown_while_it_runs_on_a_terminal_only() -> None:
+    """A real terminal, and a real pipe: the same child once with each as its standard output."""
+    code = (
+        "from gitops_cli.cli.render import Out\n"
+        "from gitops_cli.cli.watch import Told\n"
+        "told = Told(Out(as_json=False))\n"
+        "told.begins('build\\x1b[2J')\n"
+        "told.ends('build', 0.1, 'done')\n"
+    )
+    main, terminal = pty.openpty()
+    with os.fdopen(terminal, "wb") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
+    seen = os.read(main, 4096).decode()
+    os.close(main)
+    assert seen == "\r\x1b[Kbuild\\x1b[2J ...\r\x1b[Kbuild        0.1 s  done\r\n"
+    piped = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert piped.stdout == "build        0.1 s  done\n"
 
 
 def test_a_subject_of_a_megabyte_is_cut(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from gitops_cli.cli.result import Result, Table
     from gitops_cli.errors import GitopsError
 
+_CLEAR = "\r\x1b[K"
+"""Back to the beginning of the line, and empty it."""
+_HINT = 60
+"""Characters: a hint that wraps could not be cleared."""
 _WIDEST = 4000
 """Characters of one printed line."""
 
@@ -25,11 +29,20 @@ class Out:
     def __init__(self, *, as_json: bool) -> None:
         """`as_json`: only the envelope may reach standard output."""
         self._silent = as_json
+        self._live = not as_json and sys.stdout.isatty()
 
     def say(self, line: str) -> None:
         """Print one line at once."""
+        if self._live:
+            sys.stdout.write(_CLEAR)
         if not self._silent:
             _write(sys.stdout, line)
+
+    def hint(self, line: str) -> None:
+        """Show on a terminal what goes on now, until the next line takes its place; else nothing."""
+        if self._live:
+            sys.stdout.write(_CLEAR + safe(line, _HINT))
+            sys.stdout.flush()
 
 
 def _write(stream: TextIO, line: str) -> None:

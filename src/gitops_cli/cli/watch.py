@@ -16,7 +16,8 @@ class Told:
         self._out = out
 
     def begins(self, step: str) -> None:
-        """Say nothing: the line comes with the end of the step."""
+        """Show it on a terminal; the line that stays comes with the end of the step."""
+        self._out.hint(f"{step} ...")
 
     def ends(self, step: str, seconds: float, line: str) -> None:
         """Say what a step did."""
