@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gitops_cli.config.dockerfile_files import MAX_SOURCES, Copy, image_files, in_tree
-from gitops_cli.config.dockerfile_run import DependencyInstall, Unsupported, understand
+from gitops_cli.config.dockerfile_run import Unsupported, understand
+from gitops_cli.config.dockerfile_stage import SHELL, Dockerfile, Stage
 from gitops_cli.config.dockerfile_text import MAX_BYTES, Instruction, expand, instructions, words
 from gitops_cli.config.paths import file_entry
 from gitops_cli.errors import BadInput
@@ -25,87 +26,12 @@ if TYPE_CHECKING:
     from gitops_cli.config.project import ServiceSpec
     from gitops_cli.config.tree import Tree
 
-_SHELL = ("/bin/sh", "-c")
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_EXPANDED = 1 << 20
 """Characters of all expanded words of a file."""
 _REMOTE = re.compile(r"^([a-z][a-z0-9+.-]*://|git@)", re.IGNORECASE)
 _ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.\w+)$")
 _UV_IMAGE = re.compile(r"^ghcr\.io/astral-sh/uv([:@]|$)")
 _IGNORED = frozenset({"LABEL", "STOPSIGNAL", "MAINTAINER", "HEALTHCHECK", "VOLUME"})
-
-
-class Dockerfile(msgspec.Struct, frozen=True, kw_only=True):
-    """The last stage of a Dockerfile, with what it takes over from earlier ones."""
-
-    file: str
-    base: str
-    workdir: str = "/"
-    env: dict[str, str] = {}
-    copies: tuple[Copy, ...] = ()
-    cmd: tuple[str, ...] = ()
-    entrypoint: tuple[str, ...] = ()
-    expose: tuple[int, ...] = ()
-    user: str = ""
-    dependencies: tuple[DependencyInstall, ...] = ()
-    """In order; paths are those of the tree, or absolute where the file is not in it."""
-    unsupported: tuple[Unsupported, ...] = ()
-    files: dict[str, str] = {}
-    """Path in the image to path in the tree, for every file that is copied; empty without a tree."""
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """What runs: the entry point with the command as its arguments; one in shell form takes none."""
-        if self.entrypoint[:2] == _SHELL:
-            return self.entrypoint
-        return self.entrypoint + self.cmd
-
-    @property
-    def python(self) -> bool:
-        """Whether it is a Python service."""
-        return "python" in self.base or any(found.kind != "npm" for found in self.dependencies)
-
-    @property
-    def node(self) -> bool:
-        """Whether it is a Node service."""
-        name = self.base.rpartition("/")[2]
-        return name.startswith("node") or any(found.kind == "npm" for found in self.dependencies)
-
-    @property
-    def language_version(self) -> str:
-        """The version in the base image's tag (`python:3.12-slim`: 3.12), or nothing."""
-        found = re.search(r"(?:python|node):?v?(\d+(?:\.\d+)*)", self.base)
-        return found[1] if found else ""
-
-
-class _Stage:
-    """What is known of a stage while its instructions are read."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-        self.workdir = "/"
-        self.env: dict[str, str] = {}
-        self.arguments: dict[str, str] = {}
-        self.copies: list[Copy] = []
-        self.cmd: tuple[str, ...] = ()
-        self.entrypoint: tuple[str, ...] = ()
-        self.shell: tuple[str, ...] = _SHELL
-        self.expose: list[int] = []
-        self.user = ""
-        self.dependencies: list[DependencyInstall] = []
-        self.unsupported: list[Unsupported] = []
-
-    def variables(self) -> dict[str, str]:
-        """Give what `$NAME` may stand for; ENV wins over ARG."""
-        return {"PATH": _PATH, **self.arguments, **self.env}
-
-    def child(self) -> _Stage:
-        """Begin a stage from this one (`FROM thisone`); arguments are not inherited."""
-        new = _Stage(self.base)
-        for name, value in vars(self).items():
-            setattr(new, name, value.copy() if isinstance(value, (list, dict)) else value)
-        new.arguments = {}
-        return new
 
 
 def load_dockerfile(tree: Tree, spec: ServiceSpec) -> Dockerfile:
@@ -146,8 +72,8 @@ class _Reader:
         self.file = file
         self.before: dict[str, str] = {}
         """ARG before the first FROM: only FROM sees it, unless a stage asks for it again."""
-        self.stages: list[_Stage] = []
-        self.names: dict[str, _Stage] = {}
+        self.stages: list[Stage] = []
+        self.names: dict[str, Stage] = {}
         self.sources = 0
         self.budget = MAX_EXPANDED
         self.methods = {
@@ -164,7 +90,7 @@ class _Reader:
             "WORKDIR": self._workdir,
         }
 
-    def words(self, text: str, stage: _Stage) -> list[str]:
+    def words(self, text: str, stage: Stage) -> list[str]:
         return [self.counted(word) for word in words(text, stage.variables())]
 
     def counted(self, text: str) -> str:
@@ -210,7 +136,7 @@ class _Reader:
             unsupported=tuple(dict.fromkeys(last.unsupported)),
         )
 
-    def _cannot(self, instruction: Instruction, stage: _Stage) -> None:
+    def _cannot(self, instruction: Instruction, stage: Stage) -> None:
         text = f"{instruction.word} {instruction.text}"
         stage.unsupported.append(Unsupported(instruction.line, text[:200]))
 
@@ -219,7 +145,7 @@ class _Reader:
         if not parts or len(parts) not in {1, 3} or (len(parts) == 3 and parts[1].upper() != "AS"):  # noqa: PLR2004
             self.refuse("names no image", instruction, "dockerfile.from")
         earlier = self.names.get(parts[0].lower())
-        stage = earlier.child() if earlier else _Stage(parts[0])
+        stage = earlier.child() if earlier else Stage(parts[0])
         if stage.base == "scratch" and self.stages:
             self._cannot(instruction, stage)
         self.stages.append(stage)
@@ -234,10 +160,10 @@ class _Reader:
             elif name in outer:
                 known[name] = outer[name]
 
-    def _arg(self, instruction: Instruction, stage: _Stage) -> None:
+    def _arg(self, instruction: Instruction, stage: Stage) -> None:
         self._argument(instruction, stage.arguments, self.before)
 
-    def _env(self, instruction: Instruction, stage: _Stage) -> None:
+    def _env(self, instruction: Instruction, stage: Stage) -> None:
         first = instruction.text.split(None, 1)
         if first and "=" not in first[0]:  # the old form: ENV NAME the whole rest
             stage.env[first[0]] = self.counted(expand(first[1], stage.variables())) if len(first) > 1 else ""
@@ -248,34 +174,34 @@ class _Reader:
                 self.refuse("wants NAME=VALUE", instruction, "dockerfile.env")
             stage.env[name] = value
 
-    def _workdir(self, instruction: Instruction, stage: _Stage) -> None:
+    def _workdir(self, instruction: Instruction, stage: Stage) -> None:
         path = "".join(self.words(instruction.text, stage))
         stage.workdir = _absolute(stage.workdir, path)
 
-    def _user(self, instruction: Instruction, stage: _Stage) -> None:
+    def _user(self, instruction: Instruction, stage: Stage) -> None:
         stage.user = self.counted(expand(instruction.text, stage.variables()))
 
-    def _expose(self, instruction: Instruction, stage: _Stage) -> None:
+    def _expose(self, instruction: Instruction, stage: Stage) -> None:
         for word in self.words(instruction.text, stage):
             number = word.partition("/")[0]
             if number.isascii() and number.isdigit() and len(number) < 6:  # noqa: PLR2004 - 65535
                 stage.expose.append(int(number))
 
-    def _shell(self, instruction: Instruction, stage: _Stage) -> None:
+    def _shell(self, instruction: Instruction, stage: Stage) -> None:
         listed = _listed(instruction.text)
         if not listed:
             self.refuse("wants a JSON list", instruction, "dockerfile.shell")
         stage.shell = (listed[0], *listed[1:])
 
-    def _cmd(self, instruction: Instruction, stage: _Stage) -> None:
+    def _cmd(self, instruction: Instruction, stage: Stage) -> None:
         listed = _listed(instruction.text)
         stage.cmd = (*stage.shell, instruction.text) if listed is None else listed
 
-    def _entrypoint(self, instruction: Instruction, stage: _Stage) -> None:
+    def _entrypoint(self, instruction: Instruction, stage: Stage) -> None:
         listed = _listed(instruction.text)
         stage.entrypoint = (*stage.shell, instruction.text) if listed is None else listed
 
-    def _add(self, instruction: Instruction, stage: _Stage) -> None:
+    def _add(self, instruction: Instruction, stage: Stage) -> None:
         options, parts = self._parts(instruction, stage)
         for source in parts[:-1]:
             if _REMOTE.match(source):
@@ -288,7 +214,7 @@ class _Reader:
         else:
             self._take_copy(instruction, stage, options, parts)
 
-    def _copy(self, instruction: Instruction, stage: _Stage) -> None:
+    def _copy(self, instruction: Instruction, stage: Stage) -> None:
         options, parts = self._parts(instruction, stage)
         origin = options.pop("--from", "")
         if not origin:
@@ -304,7 +230,7 @@ class _Reader:
         elif not _UV_IMAGE.match(origin):
             self._cannot(instruction, stage)
 
-    def _parts(self, instruction: Instruction, stage: _Stage) -> tuple[dict[str, str], list[str]]:
+    def _parts(self, instruction: Instruction, stage: Stage) -> tuple[dict[str, str], list[str]]:
         """Give the options and the paths of COPY or ADD."""
         options: dict[str, str] = {}
         rest = instruction.text
@@ -318,7 +244,7 @@ class _Reader:
         return options, parts
 
     def _take_copy(
-        self, instruction: Instruction, stage: _Stage, options: dict[str, str], parts: list[str]
+        self, instruction: Instruction, stage: Stage, options: dict[str, str], parts: list[str]
     ) -> None:
         *sources, dest = parts
         if options.keys() - {"--chown", "--chmod", "--link"}:
@@ -333,7 +259,7 @@ class _Reader:
             self.refuse(f"is one of more than {MAX_SOURCES} sources", instruction, "dockerfile.limit")
         stage.copies.append(Copy(sources=tuple(plain), dest=dest, into=into, line=instruction.line))
 
-    def _run(self, instruction: Instruction, stage: _Stage) -> None:
+    def _run(self, instruction: Instruction, stage: Stage) -> None:
         rest = instruction.text
         while match := re.match(r"(--[a-z]+)=(\S+)\s+", rest):
             if (match[1], match[2]) in {("--network", "host"), ("--security", "insecure")}:
@@ -344,7 +270,7 @@ class _Reader:
             rest = rest[match.end() :]
         listed = _listed(rest)
         if listed is not None:
-            rest = listed[-1] if listed[:2] == _SHELL else " ".join(map(_quoted, listed))
+            rest = listed[-1] if listed[:2] == SHELL else " ".join(map(_quoted, listed))
         rest = self.counted(expand(rest, stage.variables(), keep_unknown=True))
         ran = understand(rest, stage.workdir, instruction.line)
         stage.dependencies += ran.installs

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gitops_cli.adapters.home import Home
-    from gitops_cli.config.dockerfile import Dockerfile
+    from gitops_cli.config.dockerfile_stage import Dockerfile
     from gitops_cli.config.tree import Tree
 
 _INCLUDED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[=\s]*([^\s#]+)")

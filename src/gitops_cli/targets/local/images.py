@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gitops_cli.adapters.git.repo import Repo
     from gitops_cli.adapters.home import Home
     from gitops_cli.adapters.sandbox import Level
-    from gitops_cli.config.dockerfile import Dockerfile
+    from gitops_cli.config.dockerfile_stage import Dockerfile
     from gitops_cli.config.tree import Tree
     from gitops_cli.pipeline.protocol import Watcher
     from gitops_cli.targets.protocol import AppSet
