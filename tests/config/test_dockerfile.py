@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import contextlib
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_cli.config.dockerfile import load_dockerfile, parse_dockerfile
-from gitops_cli.config.dockerfile_stage import Dockerfile
 from gitops_cli.config.project import ServiceSpec
 from gitops_cli.errors import BadInput, GitopsError
 from tests.config.trees import LINK, FakeTree
+
+if TYPE_CHECKING:
+    from gitops_cli.config.dockerfile_stage import Dockerfile
 
 FILES = {
     "requirements.txt": "flask",
