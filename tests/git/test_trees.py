@@ -32,7 +32,7 @@ def test_a_git_bomb_is_dropped_at_the_limit(repo: Repo, store: Store, *, empty: 
     began = time.monotonic()
     with pytest.raises(LimitExceeded, match=r"more than 10 000 (files|folders)"):
         repo.tree(tree)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 60  # without the limit: for ever
 
 
 def test_exactly_the_limit_is_allowed(repo: Repo, store: Store) -> None:

@@ -37,9 +37,9 @@ def test_two_megabytes_to_nobody(reader: str) -> None:
     began = time.monotonic()
     for _ in range(20_000):
         output.says(LINE)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # a reader that is waited for: for ever
     output.close()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 60
     os.close(write_fd)
 
 

@@ -34,7 +34,7 @@ def test_too_many_refs(released: Push, count: int) -> None:
     answer = released.say([(ZERO, released.first, b"refs/heads/r%d" % n) for n in range(count)])
     refused(released, before, answer, "at most 10 refs in one push")
     assert answer.text.count("at most 10 refs") == 1
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.row(5)
@@ -339,4 +339,4 @@ def test_a_git_bomb_on_a_release_branch(released: Push) -> None:
     before = released.picture()
     began = time.monotonic()
     refused(released, before, released.push(f"{commit}:refs/heads/main"), "more than 10 000 files")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60  # without the limit: for ever

@@ -29,7 +29,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
     who = _who(started)
     yield started
     processes.kill_group(who)  # the grandchild too, when the test has ended the leader
-    started.communicate(timeout=10)
+    started.communicate(timeout=60)
 
 
 def _who(child: subprocess.Popen[bytes]) -> processes.Identity:
@@ -55,7 +55,7 @@ def test_a_process_is_known_until_it_ends(child: subprocess.Popen[bytes]) -> Non
 def test_the_whole_group_is_killed_also_one_that_ignores_sigterm(child: subprocess.Popen[bytes]) -> None:
     processes.kill_group(_who(child), grace=0.2)
 
-    assert child.wait(timeout=5) == -signal.SIGKILL
+    assert child.wait(timeout=60) == -signal.SIGKILL
     assert child.stdout
     assert child.stdout.read() == b""  # the grandchild held the pipe too
 
@@ -123,7 +123,7 @@ def test_an_identity_can_be_written_down(child: subprocess.Popen[bytes]) -> None
 
     processes.end_all([written])
 
-    assert child.wait(timeout=5) == -signal.SIGKILL
+    assert child.wait(timeout=60) == -signal.SIGKILL
 
 
 def test_free_ports_are_free() -> None:
