@@ -101,6 +101,14 @@ def test_a_plain_clone_without_the_remotes_disk_knows_the_releases(site: Site, t
     assert gitops("logs", "--app", "web", "--json", cwd=clone).envelope["error"]["code"] == "logs.elsewhere"
 
 
+def test_a_clone_is_told_how_to_name_its_remote(site: Site, tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "-q", str(site.home.repo), str(tmp_path / "clone")], check=True)
+    error = gitops("status", "--json", cwd=tmp_path / "clone").envelope["error"]
+    assert error["code"] == "checkout.no-remote"
+    assert "--remote origin" in error["next"]
+    assert gitops("status", "--remote", "origin", cwd=tmp_path / "clone").code == 0
+
+
 def test_history_lists_the_refused_ones_too(site: Site) -> None:
     data = gitops("history", "--json", cwd=site.folder).envelope["data"]
     told = [(each["release"], each["outcome"]) for each in data["releases"]]

@@ -16,7 +16,7 @@ from gitops_cli.cli.catalogue import leaves
 from gitops_cli.config.dockerfile import parse_dockerfile
 from gitops_cli.config.envpy import LINES_TO_PASTE
 from gitops_cli.config.tree import MemoryTree
-from gitops_cli.scaffold.advice import port_notes
+from gitops_cli.scaffold.advice import dockerfile_notes
 from gitops_cli.scaffold.detect import detect
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_how_to_adopt_shows_what_works() -> None:
     assert not found.unsupported
     (service,) = detect(MemoryTree({"Dockerfile": recipe.encode()})).services
     assert service.port == 8000
-    assert port_notes(MemoryTree({"Dockerfile": recipe.encode()}), [service]) == ()
+    assert dockerfile_notes(MemoryTree({"Dockerfile": recipe.encode()}), [service]) == ()
 
 
 _SAYS = re.compile(r"(?:^|then: |run |, or )gitops ((?:migrate |remote )?[a-z-]+)")

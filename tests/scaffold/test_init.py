@@ -206,6 +206,12 @@ def test_a_server_on_a_fixed_port_is_named_once(
     assert "whatever PORT says" not in " ".join(init(application).notes)
 
 
+def test_what_needs_a_container_is_named_with_its_line(application: Path, data: Path) -> None:
+    (application / "Dockerfile").write_text("FROM python:3.13-slim\nRUN apt-get install -y curl\nCMD serve\n")
+    notes = " ".join(init(application).notes)
+    assert "Dockerfile:2: RUN apt-get install -y curl needs a container" in notes
+
+
 def test_an_application_is_asked_for_its_page(application: Path, data: Path) -> None:
     """A server may listen long before its application has loaded: a connection is no readiness."""
     init(application)

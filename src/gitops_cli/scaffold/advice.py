@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gitops_cli.adapters.text import safe
 from gitops_cli.config.dockerfile import parse_dockerfile
 from gitops_cli.config.history import env_advice
 from gitops_cli.config.paths import below
@@ -24,20 +25,24 @@ def env_notes(tree: Tree, folder: str) -> tuple[str, ...]:
     return env_advice(path, tree.read([path])[path]) if path in tree.entries else ()
 
 
-def port_notes(tree: Tree, services: Iterable[FoundService]) -> tuple[str, ...]:
-    """Name each Dockerfile whose command listens on a fixed port: on one machine two versions cannot."""
-    return tuple(
-        f"{service.dockerfile} starts its server on port {service.port} whatever PORT says; on one machine "
-        f"old and new version run beside each other, so start it on $PORT (and say ENV PORT={service.port})"
-        for service in services
-        if _fixed(tree, service)
-    )
-
-
-def _fixed(tree: Tree, service: FoundService) -> bool:
-    try:
-        found = parse_dockerfile(tree.read([service.dockerfile])[service.dockerfile], service.dockerfile)
-    except BadInput:  # the first push says what is wrong with it
-        return False
-    env = [Variable(name=name, value=value) for name, value in found.env.items()]
-    return is_fixed(found.command, env, [Port(service.port)])
+def dockerfile_notes(tree: Tree, services: Iterable[FoundService]) -> tuple[str, ...]:
+    """Name what stands in a Dockerfile and cannot be on one machine without containers."""
+    notes: list[str] = []
+    for service in services:
+        file = service.dockerfile
+        try:
+            found = parse_dockerfile(tree.read([file])[file], file)
+        except BadInput:  # the first push says what is wrong with it
+            continue
+        notes += (
+            f"{file}:{line.line}: {safe(line.text)} needs a container: a push to this machine refuses it"
+            for line in found.unsupported
+        )
+        env = [Variable(name=name, value=value) for name, value in found.env.items()]
+        if is_fixed(found.command, env, [Port(service.port)]):
+            notes.append(
+                f"{file} starts its server on port {service.port} whatever PORT says; on one machine old and "
+                f"new version run beside each other: say ENV PORT={service.port} and start it on $PORT, "
+                "in shell form (CMD gunicorn --bind 0.0.0.0:$PORT app:app)"
+            )
+    return tuple(notes)

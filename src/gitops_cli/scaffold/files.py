@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,11 @@ def missing_files(tree: Tree, found: Found, name: str) -> dict[str, str]:
     wanted: dict[str, str] = {}
     if found.empty and not services:
         services = (FoundService("web", "Dockerfile", "."),)
-        wanted |= {path: templates.read(f"project/{source}", name=name) for path, source in _APP.items()}
+        python = ".".join(platform.python_version_tuple()[:2])  # the one that `local` runs it with
+        wanted |= {
+            path: templates.read(f"project/{source}", name=name, python=python)
+            for path, source in _APP.items()
+        }
     project = _project(tree, found, name, services)
     if not found.configured:
         wanted["gitops.yaml"] = _gitops_yaml(project)

@@ -13,7 +13,7 @@ from gitops_cli.adapters.text import safe
 from gitops_cli.config.load import load_project
 from gitops_cli.errors import Refused, UsageError
 from gitops_cli.scaffold import hooks
-from gitops_cli.scaffold.advice import env_notes, port_notes
+from gitops_cli.scaffold.advice import dockerfile_notes, env_notes
 from gitops_cli.scaffold.detect import detect, label
 from gitops_cli.scaffold.files import missing_files
 from gitops_cli.scaffold.remote import Made, default_home, home_of, make_remote
@@ -59,7 +59,6 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
         project = load_project(checkout.tree())
         notes = list(hooks.install(checkout, created))
         notes += env_notes(checkout.tree(), project.migrations)
-        notes += port_notes(checkout.tree(), found.services if missing else ())
         if not checkout.branch:
             raise Refused(
                 "no branch is checked out",
@@ -67,6 +66,7 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
                 next_command="git switch -c main, then: gitops init",
             )
         made = NO_REMOTE if no_remote else _add_remote(checkout, remote, project.name, created)
+        notes += dockerfile_notes(tree, found.services if made.new else ())  # only `local` reads them so
     return Initialised(
         folder=str(checkout.top),
         branch=checkout.branch,

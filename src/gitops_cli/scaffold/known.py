@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gitops_cli.adapters.git.repo import Repo
+from gitops_cli.adapters.text import safe
 from gitops_cli.errors import BadInput, Refused, Unavailable
 from gitops_cli.pipeline.journal import Journal
 from gitops_cli.pipeline.model import Finished, Release
 from gitops_cli.scaffold.remote import home_of, may_operate, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from gitops_cli.adapters.checkout import Checkout
     from gitops_cli.adapters.home import Home
@@ -42,7 +43,7 @@ class Known:
             raise Refused(
                 f"there is no git remote {remote}",
                 code="checkout.no-remote",
-                next_command="gitops init --remote URL",
+                next_command=_another(checkout.remotes),
             )
         self._here = f"refs/gitops/remotes/{remote}/"
         self.repo = Repo(checkout.git_dir)
@@ -144,3 +145,10 @@ class Known:
             raise BadInput(
                 f"the record {record[:7]} of a release cannot be read", code="record.bad"
             ) from error
+
+
+def _another(remotes: Mapping[str, str]) -> str:
+    """Say how to name the remote: in a clone of it, it is called origin."""
+    if not remotes:
+        return "gitops init"
+    return f"the same with --remote {safe(next(iter(remotes)), 60)}, or: git remote add gitops URL"

@@ -48,6 +48,6 @@ def _lines(done: Initialised) -> list[str]:
     lines += notes(done.notes)
     if not done.written and not done.home:
         lines.append("nothing was missing")
-    if done.remote:
+    elif done.remote:
         lines += ["next:", "  git add -A && git commit -m 'Begin'", f"  git push gitops {done.branch}"]
     return lines

@@ -96,7 +96,7 @@ def _check_image(image: Image) -> None:
             code="local.dockerfile",
             file=image.file,
             line=line.line,
-            next_command=_ELSEWHERE,
+            next_command=f"leave it out, or {_ELSEWHERE}",
         )
     installers.refuse(image.plan)
 
@@ -117,7 +117,7 @@ def _check_container(deployment: Deployment, workload: WorkloadSpec, container: 
             f"container {container.name} of {workload.name} listens on {port} whatever PORT says, "
             "so the new version cannot run beside the old one",
             code="local.fixed-port",
-            next_command="let it listen on $PORT, or set strategy: {type: Recreate}",
+            next_command="let it listen on $PORT (a CMD in shell form), or set strategy: {type: Recreate}",
             file=deployment.file,
             line=deployment.line,
         )
