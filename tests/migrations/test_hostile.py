@@ -74,6 +74,7 @@ class TestOneReason:
         error = refused("op.execute('CREATE TABLE t (id int)')", "raise NotImplementedError('never')")
         assert error.code == "migration.irreversible"
         assert error.file == LAST
+        assert "policy: {allowIrreversible: true}" in error.next_command
 
     def test_no_function_downgrade(self, refused: Callable[..., GitopsError]) -> None:
         text = revision(3, "op.execute('CREATE TABLE t (id int)')").partition("def downgrade")[0]

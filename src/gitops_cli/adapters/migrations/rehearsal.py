@@ -142,6 +142,10 @@ def _touched(tables: Inventory, ran: list[Ran]) -> list[Touched]:
 STRONG = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")
 """Locks that stop writers, and the first also readers; strongest first."""
 
+_NO_WAY_BACK = (
+    "mend its downgrade(); or let it raise, and the operator sets policy: {allowIrreversible: true}"
+)
+
 
 def _back(job: Job, session: Session, marks: list[Fingerprint]) -> bool:
     """Go back, compare with before, and there again. False when it has declared that there is no way back."""
@@ -185,7 +189,7 @@ def _irreversible(job: Job, failed: MigrationFailed) -> BadMigration:
         code=error.code if known else "migration.irreversible",
         file=error.file,
         line=error.line,
-        next_command=error.next_command,
+        next_command=error.next_command or _NO_WAY_BACK,
     )
 
 
