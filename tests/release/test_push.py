@@ -28,6 +28,19 @@ def test_a_push_serves_the_page_and_moves_ref_database_and_record(fresh: Site) -
     assert record["release"]["commit"] == fresh.tip
 
 
+def test_the_pushers_umask_does_not_matter(fresh: Site) -> None:
+    """As root PostgreSQL and the app are other users: with 077 they could not open what they run from."""
+    done = subprocess.run(
+        ["git", "-C", str(fresh.folder), "push", "gitops", "main"],
+        capture_output=True,
+        text=True,
+        check=False,
+        umask=0o077,
+    )
+    assert done.returncode == 0, done.stderr
+    assert fresh.page() == "one\n"
+
+
 def test_a_further_push_changes_the_page_and_the_schema(fresh: Site) -> None:
     fresh.release()
     fresh.sql("insert into items (name) values ('kept')")

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 from gitops_cli.errors import Unavailable
 
+_PASSABLE = 0o711
+
 
 class Home:
     """Paths of one remote. Makes nothing."""
@@ -63,10 +65,12 @@ class Home:
         Raises `Unavailable` when somebody else made it first.
         """
         path = Path(f"/tmp/gitops-{os.geteuid()}-{self.digest}")  # noqa: S108 - owner and kind are checked below
-        path.mkdir(mode=0o711, exist_ok=True)
+        path.mkdir(mode=_PASSABLE, exist_ok=True)
         found = path.lstat()
         if found.st_uid != os.geteuid() or not path.is_dir() or path.is_symlink():
             raise Unavailable(f"{path} belongs to somebody else", next_command=f"remove {path}")
+        if found.st_mode & 0o777 != _PASSABLE:  # the umask had its say, and root's PostgreSQL is another user
+            path.chmod(_PASSABLE)
         return path
 
 

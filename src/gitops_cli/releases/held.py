@@ -59,7 +59,8 @@ def hold(around: Surroundings, environment: Environment, watch: Watcher) -> Iter
         children=around.journal(environment.name).children,
     )
     try:
-        yield Held(around, environment, watch, lock)
+        with processes.plain_umask():
+            yield Held(around, environment, watch, lock)
     finally:
         lock.release()
 

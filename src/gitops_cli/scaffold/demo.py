@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -112,7 +113,7 @@ class Demo:
 
     def _init(self) -> Checkout:
         server.destroy(self.home)  # of a demo whose folder was removed by hand: root's data lies elsewhere
-        self._command(f"gitops init {self.app} --remote {self.home.path}")
+        self._command(shlex.join(["gitops", "init", str(self.app), "--remote", str(self.home.path)]))
         done = init(self.app, remote=str(self.home.path))
         for path in done.written:
             self._say(f"   wrote {path}")
@@ -122,6 +123,7 @@ class Demo:
         for key, value in (("user.name", "gitops demo"), ("user.email", "demo@example.org")):
             if not checkout.try_git("config", "--get", key):
                 checkout.git("config", key, value)
+        checkout.git("config", "commit.gpgSign", "false")  # nobody is there to type a passphrase
         return checkout
 
     def _first_push(self, checkout: Checkout) -> str:

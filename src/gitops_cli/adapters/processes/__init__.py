@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from gitops_cli.adapters.processes.environment import clean_env
+from gitops_cli.adapters.processes.environment import clean_env, plain_umask
 from gitops_cli.adapters.processes.family import (
     die_with_parent,
     forget,
@@ -31,6 +31,7 @@ __all__ = [
     "identity",
     "kill_children",
     "kill_group",
+    "plain_umask",
     "remember",
     "run",
     "spawn",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -48,9 +49,10 @@ def command(
 
 
 def _look_around(story: Story) -> list[str]:
+    folder = shlex.quote(story.folder)
     return [
         f"The first page came after {story.seconds_to_first_page:.1f} s, all after {story.seconds:.1f} s.",
         f"It runs at {story.url}",
-        f"Look around: cd {story.folder}/app, then gitops status, gitops history, gitops logs",
-        f"Clean up:    gitops demo {story.folder} --rm",
+        f"Look around: cd {folder}/app, then gitops status, gitops history, gitops logs",
+        f"Clean up:    gitops demo {folder} --rm",
     ]
