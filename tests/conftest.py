@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-pytest_plugins = ("tests.rows", "tests.crash.counted")
+pytest_plugins = ("tests.rows", "tests.crash.counted", "tests.kill.table")
 
 GIT_CONFIG = """\
 [user]

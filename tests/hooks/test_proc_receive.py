@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gitops_cli.adapters import seen
 from gitops_cli.adapters.home import Home
 from gitops_cli.errors import Failed, Refused
-from gitops_cli.hooks import proc_receive, seen
+from gitops_cli.hooks import proc_receive
 from gitops_cli.hooks.output import Output
 from gitops_cli.hooks.pktline import PacketStream
 from gitops_cli.pipeline.model import RefUpdate

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from gitops_cli.adapters.home import Home
 
-_PORT = re.compile(r"\b[1-9]\d{4}\b")
+_PORT = re.compile(r"\b[1-9]\d{4}\b|(?<=sandbox/inside )\d+")
+"""Numbers that differ from life to life: ports, and the descriptor that a cage is told."""
 _LEFTOVERS = ("*.lock", "*.tmp", "tmp_objdir-*", "*.partial", "*.journal")
 
 

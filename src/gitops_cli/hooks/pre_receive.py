@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitops_cli.adapters import processes
+from gitops_cli.adapters import processes, seen
 from gitops_cli.adapters.files import read_or_none
 from gitops_cli.adapters.git import incoming, settings, stale
 from gitops_cli.adapters.git.names import HEADS, short
@@ -20,7 +20,7 @@ from gitops_cli.adapters.home import Home
 from gitops_cli.adapters.text import safe
 from gitops_cli.config.remote import load_remote
 from gitops_cli.errors import BadRef, Failed, GitopsError, LimitExceeded, Unavailable
-from gitops_cli.hooks import rules, seen
+from gitops_cli.hooks import rules
 from gitops_cli.hooks.output import Output
 from gitops_cli.pipeline.model import NO_COMMIT
 

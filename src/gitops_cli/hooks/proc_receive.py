@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from gitops_cli.adapters import processes, signals
+from gitops_cli.adapters import processes, seen, signals
 from gitops_cli.adapters.text import safe
 from gitops_cli.errors import BadRef, Failed, GitopsError
-from gitops_cli.hooks import rules, seen
+from gitops_cli.hooks import rules
 from gitops_cli.hooks.output import Output
 from gitops_cli.hooks.pktline import PacketStream
 from gitops_cli.hooks.pre_receive import home_of_cwd

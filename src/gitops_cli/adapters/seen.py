@@ -31,7 +31,7 @@ def remember(home: Home, pid: int, lines: bytes) -> None:
     """Keep what pre-receive read for the receive-pack of this pid; drop what dead ones left."""
     private_dir(home.state)
     private_dir(home.pushes)
-    _sweep(home)
+    sweep(home)
     file = _file(home, pid)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as out:
@@ -50,8 +50,13 @@ def take(home: Home, pid: int) -> bytes:
     return found
 
 
-def _sweep(home: Home) -> None:
-    for file in home.pushes.iterdir():
+def sweep(home: Home) -> None:
+    """Drop what pre-receive kept for a receive-pack that has died since."""
+    try:
+        files = list(home.pushes.iterdir())
+    except FileNotFoundError:  # nobody has pushed yet
+        return
+    for file in files:
         pid, _, started = file.name.partition("-")
         who = processes.identity(int(pid)) if pid.isdigit() else None
         if who is None or str(who.started) != started:

@@ -1,0 +1,131 @@
+"""A push that is under way, stopped where its journal says, and what dies then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING, Self
+
+from gitops_cli.pipeline.journal import Journal
+from gitops_cli.pipeline.records import Note
+from tests.kill import family
+from tests.kill.watching import LONG, Folders, entries, holder, names, state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gitops_cli.pipeline.records import Entry
+    from tests.support.site import Site
+
+EARLY = ("pre-receive", "passed", "taken", "locked")
+"""Points before the first record: the hook runs, has passed the push, proc-receive has it, the lock is held."""
+
+RECORDS = (
+    "begin",
+    "intent validate", "done validate",
+    "intent build", "done build",
+    "intent rehearse", "note rehearse", "note rehearse #2", "done rehearse",
+    "intent migrate", "note migrate", "note migrate #2", "note migrate #3", "done migrate",
+    "intent deploy", "note deploy", "done deploy",
+    "intent verify", "done verify",
+    "intent publish", "note publish", "done publish",
+    "end", "settled",
+)  # fmt: skip
+"""The journal of a push with a migration, record by record."""
+
+
+class Flight:
+    """One `git push` of a plain clone over the file transport, in a session of its own, for a `with`."""
+
+    def __init__(self, site: Site, *argv: str) -> None:
+        self.home = site.home
+        self.number = Journal(self.home.journal("production")).next_number()
+        self._said = site.folder.parent / "said.txt"
+        self.folders = Folders(
+            self.home.pushes, self.home.lock("production").parent, self.home.journal("production")
+        )
+        with self._said.open("wb") as said:
+            self.process = subprocess.Popen(
+                argv or ["git", "-C", str(site.folder), "push", "gitops", "main"],
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        self.client = self.process.pid
+        self._end = os.pidfd_open(self.client)
+        self.hook = 0
+        self.family: dict[int, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._end)
+        self.folders.__exit__()
+        if self.process.poll() is None:
+            family.kill(*self.family, *family.of_push(self.client), self.client)
+            self.process.wait()
+
+    @property
+    def said(self) -> str:
+        """What the pusher has seen so far."""
+        return self._said.read_text(errors="replace")
+
+    def records(self) -> list[Entry]:
+        """Read what the journal of this release holds."""
+        return entries(self.home, self.number)
+
+    def names(self) -> list[str]:
+        """Name the records that the journal of this release holds."""
+        return names(self.records())
+
+    def stop_at(self, point: str) -> str:
+        """Let it go on to a point and stop the hook there; name where it stands, or "" when it has ended."""
+        question = self._early(point) if point in EARLY else lambda: point in self.names()
+        if not self.folders.until(question, self._end, often=0.01 if point in EARLY else LONG):
+            return ""
+        if point not in EARLY[:3]:
+            self.hook = holder(self.home)
+        if not self.hook or not family.stop(self.hook):
+            return ""
+        self.family = family.of_push(self.client)
+        found = self.names()
+        return found[-1] if found else point
+
+    def _early(self, point: str) -> Callable[[], bool]:
+        """Say how each early point is recognised; before the lock is held the hook is found by its name."""
+
+        def hook(name: str) -> bool:
+            self.hook = next((pid for pid, words in family.of_push(self.client).items() if name in words), 0)
+            return self.hook != 0
+
+        def passed() -> bool:
+            return any(self.home.pushes.iterdir())
+
+        return {
+            "pre-receive": lambda: hook("entry.py pre-receive"),
+            "passed": lambda: passed() and hook("entry.py pre-receive"),
+            "taken": lambda: not passed() and hook("entry.py proc-receive"),
+            "locked": lambda: holder(self.home) != 0,
+        }[point]
+
+    @property
+    def receiver(self) -> int:
+        """The pid of `git receive-pack`."""
+        return next(pid for pid, words in self.family.items() if words.startswith(("git receive-pack", "git-receive-pack")))
+
+    @property
+    def child(self) -> int:
+        """The process that the journal noted last as running pushed code, if it still runs; else 0."""
+        noted = [e.facts["child"]["pid"] for e in self.records() if isinstance(e, Note) and "child" in e.facts]
+        return noted[-1] if noted and state(noted[-1]) not in ("", "Z") else 0
+
+    def go_on(self) -> None:
+        """Let the hook run again."""
+        family.go_on(self.hook)
+
+    def over(self) -> int:
+        """Wait until everything of the push has ended, and give the client's exit code."""
+        code = self.process.wait(LONG)
+        family.ended(self.family)
+        return code
