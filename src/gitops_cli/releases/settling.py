@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gitops_cli.adapters import processes, records, seen
 from gitops_cli.adapters.git import refs
+from gitops_cli.adapters.postgres import server
 from gitops_cli.pipeline import recover as recovery
 from gitops_cli.releases.moving import pin
 
@@ -53,4 +54,9 @@ def heal(held: Held) -> list[str]:
     live = records.released(held.around.repo, held.environment.name)
     context = held.context()
     wanted = context.app_set(live.number, live.commit, live.tree) if live.commit else None
-    return list(context.target.heal(wanted))
+    said = []
+    if held.environment.database == "embedded" and server.exists(held.around.home):
+        if server.status(held.around.home) is None:
+            said.append("started the embedded PostgreSQL")
+        server.ensure(held.around.home)
+    return [*said, *context.target.heal(wanted)]

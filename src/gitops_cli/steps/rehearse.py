@@ -64,8 +64,11 @@ class Rehearse:
         context = self._context
         database.forget_exports(context, release)
         if database.has_migrations(context, release) and context.environment.database != "none":
+            from gitops_cli.adapters.postgres import server  # noqa: PLC0415 - as above
             from gitops_cli.adapters.postgres.scratch import drop_leftovers  # noqa: PLC0415 - as above
 
+            if context.environment.database == "embedded" and server.exists(context.home):
+                server.ensure(context.home)  # it may have died under the rehearsal
             drop_leftovers(context.home, context.environment.name)
 
     def is_done(self, release: Release, record: Record) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from gitops_cli.adapters import clock
 from gitops_cli.adapters.text import safe
 from gitops_cli.errors import DatabaseFailed, Unavailable
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 OLDEST = 14
 """`client_connection_check_interval` came with it; older servers keep a dead client's locks."""
 _CONNECT_SECONDS = 5
+_RECOVERY_SECONDS = 60.0
+"""How long a server may say that it cannot take sessions yet: one whose backend was killed recovers first."""
+_NOT_YET = "the database system is "
+_LOOK_AGAIN = 0.05
 _NAME_LIMIT = 63
 """NAMEDATALEN - 1: the server cuts application names there."""
 
@@ -30,23 +35,12 @@ def connect(  # noqa: PLR0913 - limits, all by name
     """Open a connection; all limits are in seconds, 0 is none.
 
     `idle_timeout` is for idling in a transaction. A dead host is noticed in 25 s (keepalives), a dead
-    client in 1 s. Raises `Unavailable` in one sentence without the password.
+    client in 1 s, a server that starts or recovers is waited for. Raises `Unavailable` in one sentence
+    without the password.
     """
     import psycopg  # noqa: PLC0415 - 90 ms, for releases with a database only
 
-    try:
-        connection = psycopg.connect(
-            url,
-            autocommit=True,
-            application_name=application_name[:_NAME_LIMIT],
-            connect_timeout=_CONNECT_SECONDS,
-            keepalives_idle=10,
-            keepalives_interval=5,
-            keepalives_count=3,
-            tcp_user_timeout=15_000,
-        )
-    except psycopg.Error as error:
-        raise cannot_connect(error, url) from None
+    connection = _open(url, application_name[:_NAME_LIMIT])
     try:
         _check_version(connection.info.server_version)
         connection.execute(
@@ -61,6 +55,28 @@ def connect(  # noqa: PLR0913 - limits, all by name
         connection.close()
         raise
     return connection
+
+
+def _open(url: str, application_name: str) -> psycopg.Connection[tuple[Any, ...]]:
+    import psycopg  # noqa: PLC0415 - 90 ms, for releases with a database only
+
+    until = clock.monotonic() + _RECOVERY_SECONDS
+    while True:
+        try:
+            return psycopg.connect(
+                url,
+                autocommit=True,
+                application_name=application_name,
+                connect_timeout=_CONNECT_SECONDS,
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+                tcp_user_timeout=15_000,
+            )
+        except psycopg.Error as error:
+            if clock.monotonic() > until or _NOT_YET not in str(error):
+                raise cannot_connect(error, url) from None
+            clock.pause(_LOOK_AGAIN)
 
 
 def cannot_connect(error: Exception, url: str) -> Unavailable:

@@ -94,11 +94,22 @@ class Scratch:
 
     def close(self) -> None:
         """Drop it. Idempotent; what cannot be dropped now is dropped by the next one."""
-        if self._admin is not None:
-            with suppress(Exception):  # the server may be gone; `drop_leftovers` comes by
-                _drop(self._admin, self.name)
-            self._admin.close()
-            self._admin = None
+        admin, self._admin = self._admin, None
+        if admin is None:
+            return
+        try:
+            _drop(admin, self.name)
+        except Exception:  # noqa: BLE001 - the server has ended all sessions, or is gone
+            with suppress(Exception):  # `drop_leftovers` comes by
+                self._drop_anew()
+        finally:
+            admin.close()
+
+    def _drop_anew(self) -> None:
+        """Drop it over a new session: a server whose backend was killed takes some when it has recovered."""
+        url = urls.with_database(self.admin_url, "postgres")
+        with connect(url, application_name="gitops scratch", autocommit=True) as admin:
+            _drop(admin, self.name)
 
     def _server(self, live: Live) -> tuple[Server, Binaries]:
         if self.access.embedded:

@@ -18,6 +18,7 @@ from gitops_cli.adapters.postgres import postmaster, urls
 from gitops_cli.adapters.postgres.binaries import Binaries, best, for_major
 from gitops_cli.adapters.postgres.bootstrap import initialise, reachable
 from gitops_cli.adapters.postgres.place import MAIN, Kept, Place, environment, locked, switch
+from gitops_cli.adapters.postgres.ready import Answer, ask
 from gitops_cli.adapters.text import safe
 from gitops_cli.errors import Unavailable
 
@@ -31,6 +32,8 @@ _START_SECONDS = 90.0
 """A recovery after a crash may take this long."""
 _POLL = 0.003
 """`pg_ctl -w` sleeps for 0.1 s at a time; a start takes 0.04 s."""
+_ASK_AGAIN = 0.05
+"""While it recovers, each question is a line in its log."""
 _PORTS = range(20_000, 32_768)
 """Below the ports that the kernel hands out to clients, so that nobody takes ours while we are down."""
 _PORT_TRIES = 20
@@ -73,6 +76,11 @@ def ensure(home: Home, *, prefer_major: int | None = None, name: str = MAIN) -> 
         return _start(place, reachable(for_major(_major(place))), _known(place))
 
 
+def exists(home: Home) -> bool:
+    """Say whether the remote's server has been made; it may be down."""
+    return read_or_none(Place(home).data / "PG_VERSION") is not None
+
+
 def stop(home: Home, *, name: str = MAIN) -> bool:
     """Stop the server and say whether one ran. Raises `Unavailable`."""
     place = Place(home, name)
@@ -89,8 +97,12 @@ def stop(home: Home, *, name: str = MAIN) -> bool:
 
 
 def status(home: Home, *, name: str = MAIN) -> Server | None:
-    """Give the server if it runs and answers. Starts nothing."""
-    return _running(Place(home, name))
+    """Give the server if it runs and answers; one that recovers is waited for. Starts nothing."""
+    place = Place(home, name)
+    deadline = clock.monotonic() + _START_SECONDS
+    while (found := _running(place)) is None and _recovers(place) and clock.monotonic() < deadline:
+        clock.pause(_ASK_AGAIN)
+    return found
 
 
 def destroy(home: Home) -> None:
@@ -117,21 +129,28 @@ def _running(place: Place) -> Server | None:
         return None
     folder = place.sockets()
     kept = place.kept()
-    if kept is None or not _answers(folder / f".s.PGSQL.{found.port}"):
+    if kept is None or ask(folder / f".s.PGSQL.{found.port}") is not Answer.YES:
         return None
     url = urls.over_socket(folder, found.port, user=kept.superuser, password=kept.password, name="postgres")
     return Server(found.pid, found.port, folder, _major(place), place.data, place.log, url)
+
+
+def _recovers(place: Place) -> bool:
+    found = postmaster.find(place.data)
+    return found is not None and ask(place.sockets() / f".s.PGSQL.{found.port}") is Answer.NOT_YET
 
 
 def _settle(place: Place) -> None:
     """Wait for a server that is starting or stopping; end one that nobody can reach, and orphans."""
     deadline = clock.monotonic() + _START_SECONDS
     while (found := postmaster.find(place.data)) is not None:
-        if _answers(place.sockets() / f".s.PGSQL.{found.port}") and found.ready:
+        answer = ask(place.sockets() / f".s.PGSQL.{found.port}")
+        if found.ready and answer is Answer.YES:
             return
-        if found.ready or clock.monotonic() > deadline:  # its socket was swept from /tmp, or it hangs
+        unreachable = found.ready and answer is Answer.NOBODY  # its socket was swept from /tmp
+        if unreachable or clock.monotonic() > deadline:
             postmaster.end(found.pid, place.data)
-        clock.pause(_POLL)
+        clock.pause(_ASK_AGAIN if found.ready else _POLL)
     _reap()
     postmaster.end_orphans(place.cluster)
     for stale in (place.data / "postmaster.pid", *place.sockets().glob(".s.PGSQL.*")):
@@ -265,16 +284,6 @@ def _free(port: int) -> bool:
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
-            return False
-    return True
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(5.0)
-        try:
-            probe.connect(os.fspath(path))
-        except OSError:
             return False
     return True
 
