@@ -26,7 +26,8 @@ TAGS = migration(
 def picture(site: Site) -> dict[str, Any]:
     """What a rollback has to bring back; refs, record and ledger go forward."""
     found = json.loads(site.snapshot())
-    found["database"]["rows"].pop("gitops.ledger")
+    rows = found["database"]["rows"]
+    found["database"]["rows"] = {name: rows[name] for name in rows if not name.startswith("gitops.")}
     return {name: found[name] for name in ("database", "pages", "left over")}
 
 
