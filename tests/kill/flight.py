@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Self
 
 from gitops_cli.pipeline.journal import Journal
@@ -12,7 +13,7 @@ from tests.kill import family
 from tests.kill.watching import LONG, Folders, entries, holder, names, state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gitops_cli.pipeline.records import Entry
     from tests.support.site import Site
@@ -34,19 +35,39 @@ RECORDS = (
 """The journal of a push with a migration, record by record."""
 
 
-class Flight:
-    """One `git push` of a plain clone over the file transport, in a session of its own, for a `with`."""
+UNDOING = (
+    "failed deploy",
+    "undoing deploy", "undone deploy",
+    "undoing migrate", "note migrate #4", "undone migrate",
+    "undoing rehearse", "undone rehearse",
+    "undoing build", "undone build",
+    "undoing validate", "undone validate",
+    "end",
+)  # fmt: skip
+"""What follows when its new version never becomes ready."""
+PUSH = ("git", "push", "gitops", "main")
+RECOVER = (sys.executable, "-m", "gitops_cli", "recover")
 
-    def __init__(self, site: Site, *argv: str) -> None:
+
+class Flight:
+    """One `git push` of a plain clone over the file transport, in a session of its own, for a `with`.
+
+    Or one `gitops recover`, which writes the journal itself.
+    """
+
+    def __init__(self, site: Site, argv: Sequence[str] = PUSH) -> None:
         self.home = site.home
-        self.number = Journal(self.home.journal("production")).next_number()
+        journal = Journal(self.home.journal("production"))
+        found = journal.open_release() if argv is RECOVER else None
+        self.number = found.number if found is not None else journal.next_number()
         self._said = site.folder.parent / "said.txt"
         self.folders = Folders(
             self.home.pushes, self.home.lock("production").parent, self.home.journal("production")
         )
         with self._said.open("wb") as said:
             self.process = subprocess.Popen(
-                argv or ["git", "-C", str(site.folder), "push", "gitops", "main"],
+                argv,
+                cwd=site.folder,
                 stdout=said,
                 stderr=said,
                 start_new_session=True,
@@ -124,8 +145,17 @@ class Flight:
         """Let the hook run again."""
         family.go_on(self.hook)
 
+    def kill_at(self, count: int) -> bool:
+        """Kill the process that we started when the journal holds that many records; False: it has ended."""
+        if not self.folders.until(lambda: len(self.records()) >= count, self._end):
+            return False
+        family.kill(self.client)
+        self.process.wait(LONG)
+        return True
+
     def over(self) -> int:
         """Wait until everything of the push has ended, and give the client's exit code."""
         code = self.process.wait(LONG)
         family.ended(self.family)
+        family.reap()
         return code

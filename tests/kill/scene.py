@@ -60,6 +60,11 @@ class Scene:
             self.wanted = Version(number, self.site.commit(f"Version {number}", files))
         return self.wanted
 
+    def broken(self, files: dict[str, str]) -> None:
+        """Commit a next version that cannot be released."""
+        self.next()
+        self.site.commit("It cannot be released", files)
+
     def further(self) -> Version:
         """Commit a version on top of the one that was pushed last, wherever that came to."""
         self.live, self.wanted = self.next(), None

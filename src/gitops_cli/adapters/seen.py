@@ -59,6 +59,6 @@ def sweep(home: Home) -> None:
     for file in files:
         pid, _, started = file.name.partition("-")
         who = processes.identity(int(pid)) if pid.isdigit() else None
-        if who is None or str(who.started) != started:
+        if who is None or str(who.started) != started or not processes.alive(who):
             with contextlib.suppress(OSError):
                 file.unlink()
