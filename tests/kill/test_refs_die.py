@@ -1,0 +1,142 @@
+"""`git update-ref` is killed at each of its renames, alone or with the whole push.
+
+strace does it from outside: it follows the stopped hook's children and lets a signal come at the N-th call.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from tests.kill import family
+from tests.kill.flight import Flight
+from tests.kill.table import told
+from tests.kill.watching import LONG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.kill.scene import Scene
+
+
+def _traces() -> bool:
+    if shutil.which("strace") is None:
+        return False
+    return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
+
+
+pytestmark = [
+    pytest.mark.crash,
+    pytest.mark.slow,
+    pytest.mark.row(55, 60, 62),
+    pytest.mark.skipif(not _traces(), reason="strace is not here, or may not trace"),
+]
+RENAME = "rename,renameat,renameat2"
+MAIN, RELEASE, HEAD = "refs/heads/main.lock", "refs/gitops/releases/production.lock", "HEAD.lock"
+STOPS = {
+    "first lock": ("open,openat", MAIN, "old"),
+    "second lock": ("open,openat", RELEASE, "old"),
+    "rename 1": (RENAME, MAIN, "new"),
+    "rename 2": (RENAME, RELEASE, "new"),
+}
+"""After which call, on which file, it is stopped and then killed; and how that must end."""
+
+
+class Tracer:
+    """strace on a stopped hook and all that it starts, for a `with`: one signal at the first such call."""
+
+    def __init__(self, flight: Flight, signal: str, calls: str, file: str) -> None:
+        self._flight = flight
+        self._file = file
+        self._log = flight.home.path.parent / "strace.txt"
+        self._log.unlink(missing_ok=True)
+        argv = ["strace", "-f", "-o", str(self._log), "-P", str(flight.home.repo / file), "-p", str(flight.hook)]
+        for expression in (f"trace={calls}", f"inject={calls}:signal={signal}:when=1"):
+            argv += ["-e", expression]
+        self._process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Self:
+        assert self._process.stderr is not None
+        while "attached" not in (line := self._process.stderr.readline()):
+            assert line, "strace has ended"
+        self._flight.go_on()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()  # it lets go of what it follows
+        self._process.communicate(timeout=LONG)
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def stopped(self) -> int:
+        """Wait until the signal has stopped one of them, and give its pid."""
+        limit = time.monotonic() + LONG
+        while "stopped by SIGSTOP" not in (rest := self.said.partition(self._file)[2]):
+            assert time.monotonic() < limit, self._flight.said
+            time.sleep(0.005)  # strace tells nobody
+        return next(int(line.split()[0]) for line in rest.splitlines() if "stopped by SIGSTOP" in line)
+
+
+@pytest.mark.parametrize("point", STOPS)
+def test_update_ref_alone(scene: Scene, record_property: Callable[[str, object], None], point: str) -> None:
+    """The hook lives, asks the refs, finishes or undoes, and tells the pusher the truth."""
+    calls, file, ends = STOPS[point]
+    scene.next()
+    before = scene.picture()
+    with Flight(scene.site) as flight:
+        flight.stop_at("note publish")
+        with Tracer(flight, "STOP", calls, file) as tracer:
+            pid = tracer.stopped()
+        family.kill(pid)
+        code = flight.over()
+        outcome = scene.judge(before)
+        assert (outcome, code == 0) == (ends, ends == "new"), flight.said
+        assert scene.site.recover() == []
+    told(record_property, "update-ref", point, outcome)
+
+
+def test_update_ref_dies_whenever_it_is_started(
+    scene: Scene, record_property: Callable[[str, object], None]
+) -> None:
+    """Half of the refs have moved and the rest cannot: the pusher hears that, and recovery moves the rest."""
+    scene.next()
+    before = scene.picture()
+    with Flight(scene.site) as flight:
+        flight.stop_at("note publish")
+        with Tracer(flight, "KILL", RENAME, RELEASE) as tracer:
+            assert flight.over() != 0
+        assert tracer.said.count("killed by SIGKILL") > 1
+        assert "is published, but not all of it" in flight.said
+        scene.site.recover()
+        assert scene.judge(before) == "new"
+    told(record_property, "update-ref twice", "rename 2", "new")
+
+
+@pytest.mark.parametrize("point", STOPS)
+@pytest.mark.parametrize("settled", ["recover", "push"])
+def test_update_ref_with_the_whole_push(
+    scene: Scene, record_property: Callable[[str, object], None], point: str, settled: str
+) -> None:
+    calls, file, ends = STOPS[point]
+    scene.next()
+    before = scene.picture()
+    with Flight(scene.site) as flight:
+        flight.stop_at("note publish")
+        with Tracer(flight, "STOP", calls, file) as tracer:
+            tracer.stopped()
+            family.kill(*family.of_push(flight.client), flight.client)
+            flight.over()
+        if settled == "push":
+            scene.further()
+            assert scene.site.push().code == 0
+            ends = "new"
+        else:
+            assert any("stale lock" in line for line in scene.site.recover())
+        assert scene.judge(before) == ends
+    told(record_property, "update-ref, all", point, ends)
