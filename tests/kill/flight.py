@@ -159,3 +159,11 @@ class Flight:
         family.ended(self.family)
         family.reap()
         return code
+
+    def settled(self) -> None:
+        """Wait until nobody holds the environment any more: a push whose client has gone ends by itself."""
+        late = holder(self.home)
+        while late:
+            family.ended([late])
+            found = holder(self.home)
+            late = found if found != late else 0

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gitops_cli import releases
 from tests.support.site import migration
 
 if TYPE_CHECKING:
     from tests.support.site import Site
+
+
+def processes(site: Site) -> list[int]:
+    (standing,) = releases.status(site.home)
+    return [process.pid for process in standing.live.processes]
 
 
 def test_a_push_serves_the_page_and_moves_ref_database_and_record(fresh: Site) -> None:
@@ -63,6 +69,9 @@ def test_a_push_of_the_same_tree_moves_the_ref_and_builds_nothing(fresh: Site) -
     after = json.loads(fresh.snapshot())
     assert after["processes"] == json.loads(before)["processes"]
     assert after["database"] == json.loads(before)["database"]
+    pids = processes(fresh)
+    assert fresh.recover() == []
+    assert processes(fresh) == pids
 
 
 def test_an_unbound_branch_moves_without_a_release(live: Site) -> None:

@@ -65,16 +65,16 @@ def receive(
 ) -> Mapping[str, str]:
     """Take a push in proc-receive: release it, or only move its refs. Gives "" or the reason for each ref."""
     try:
-        around = surroundings(home)
-        found = moving.bound(around, updates)
-        if found is None or found[1].release == "following":
-            moving.move(around, updates)
-        else:
-            update, environment = found
-            with hold(around, environment, watch) as held:
-                settling.settle(held, RELEASE)
-                moving.rehearse_move(around, updates)
-                _release(held, update.new, updates, options)
+        with surroundings(home) as around:
+            found = moving.bound(around, updates)
+            if found is None or found[1].release == "following":
+                moving.move(around, updates)
+            else:
+                update, environment = found
+                with hold(around, environment, watch) as held:
+                    settling.settle(held, RELEASE)
+                    moving.rehearse_move(around, updates)
+                    _release(held, update.new, updates, options)
     except GitopsError as error:
         return {update.name: error.sentence() for update in updates}
     return {update.name: "" for update in updates}
@@ -84,18 +84,20 @@ def _release(held: Held, commit: str, updates: Sequence[RefUpdate], options: Seq
     release = running.begin(held, commit, updates=updates, options=options)
     unchanged = running.is_live(held, release)
     if unchanged:
+        for line in settling.heal(held):  # it was released; after a reboot it may not run
+            held.watch.says(line)
         held.watch.says(f"nothing to do: the tree of {commit[:7]} is the one that runs")
     running.run(held, release, UNCHANGED if unchanged else RELEASE)
 
 
 def follow(home: Home, updates: Sequence[RefUpdate], watch: Watcher) -> None:
     """Release in post-receive what has moved already (`release: following`). Raises `GitopsError`."""
-    around = surroundings(home)
-    found = moving.bound(around, updates)
-    if found is not None and found[1].release == "following":
-        with hold(around, found[1], watch) as held:
-            settling.settle(held, RELEASE)
-            _catch_up(held)
+    with surroundings(home) as around:
+        found = moving.bound(around, updates)
+        if found is not None and found[1].release == "following":
+            with hold(around, found[1], watch) as held:
+                settling.settle(held, RELEASE)
+                _catch_up(held)
 
 
 def _catch_up(held: Held) -> list[str]:
@@ -110,35 +112,50 @@ def _catch_up(held: Held) -> list[str]:
 def recover(home: Home, watch: Watcher) -> list[str]:
     """Settle what a crash left in every environment and make what runs equal to what was released.
 
-    Says, a line each, what it did; nothing when all was well.
+    Says, a line each, what it did; nothing when all was well. One environment that cannot be recovered
+    does not keep the others from it. Raises the first one's `GitopsError`.
     """
-    around = surroundings(home)
-    refuse_unless_sound(home.repo)
-    refuse_broken_refs(around)
-    said = []
-    for environment in around.remote.environments.values():
-        with hold(around, environment, watch) as held:
-            said += settling.settle(held, RELEASE)
-            if environment.release == "following":
-                said += _catch_up(held)
-            said += settling.heal(held)
+    said, failures = [], []
+    with surroundings(home) as around:
+        refuse_unless_sound(home.repo)
+        refuse_broken_refs(around)
+        for environment in around.remote.environments.values():
+            try:
+                with hold(around, environment, watch) as held:
+                    said += _recover(held)
+            except GitopsError as error:
+                failures.append(error)
+    for error in failures[1:]:
+        watch.says(error.sentence())
+    if failures:
+        raise failures[0]
+    return said
+
+
+def _recover(held: Held) -> list[str]:
+    said = settling.settle(held, RELEASE)
+    try:
+        if held.environment.release == "following":
+            said += _catch_up(held)
+    finally:  # what was released is to run, also when what follows it cannot be
+        said += settling.heal(held)
     return said
 
 
 def status(home: Home) -> list[Standing]:
     """Tell how every environment stands. Changes nothing, waits for nobody."""
-    around = surroundings(home)
-    return [standing(around, environment) for environment in around.remote.environments.values()]
+    with surroundings(home) as around:
+        return [standing(around, environment) for environment in around.remote.environments.values()]
 
 
 def down(home: Home, watch: Watcher) -> list[str]:
     """Stop what runs in every environment, and the embedded database. The refs stay; `recover` starts it."""
-    around = surroundings(home)
     said = []
-    for environment in around.remote.environments.values():
-        with hold(around, environment, watch) as held:
-            held.context().target.stop()
-            said.append(f"{environment.name} is stopped")
+    with surroundings(home) as around:
+        for environment in around.remote.environments.values():
+            with hold(around, environment, watch) as held:
+                held.context().target.stop()
+                said.append(f"{environment.name} is stopped")
     if server.stop(home):
         said.append("the embedded PostgreSQL is stopped")
     return said

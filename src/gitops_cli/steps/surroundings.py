@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from gitops_cli.adapters import sandbox
 from gitops_cli.adapters.files import private_dir
@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """One remote as it is configured now."""
+    """One remote as it is configured now. A `with` ends the git process that reads its objects."""
 
     home: Home
     remote: Remote
     repo: Repo
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the repository."""
+        self.repo.close()
 
     def journal(self, environment: str) -> Journal:
         """Open the journals of an environment."""

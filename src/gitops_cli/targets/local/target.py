@@ -194,7 +194,7 @@ class LocalTarget:
                 said.append("stopped what ran: nothing is released")
             self._clear()
             return said
-        if found.serving is None or found.serving.commit != wanted.commit:
+        if found.serving is None or found.serving.tree != wanted.tree:  # another commit may have this tree
             return [*said, *self._replace(wanted)]
         return [*said, *self._revive(found, wanted)]
 
