@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,23 +13,14 @@ from gitops_cli.adapters.git import settings
 from gitops_cli.adapters.git.repo import Repo
 from gitops_cli.adapters.home import Home
 from tests.git.conftest import Store
+from tests.support.speaking import EMPTY_PACK, ZERO, Answer, pack_of, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-ZERO = "0" * 40
 REMOTE = "version: 1\nsandbox: auto\nenvironments:\n  production: {branch: main, database: none}\n"
-NOTHING = b"PACK\0\0\0\2\0\0\0\0"
-EMPTY_PACK = NOTHING + hashlib.sha1(NOTHING).digest()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the client got: exit code and everything that was said."""
-
-    code: int
-    text: str
+__all__ = ["EMPTY_PACK", "ZERO", "Answer", "Push"]
 
 
 class Push:
@@ -87,34 +76,11 @@ class Push:
         options: Sequence[bytes] | None = None,
     ) -> Answer:
         """Speak to receive-pack by hand: (old, new, name) each; an empty `pack` sends none."""
-        words = b"report-status atomic object-format=sha1" + (
-            b" push-options" if options is not None else b""
-        )
-        packets = [b"%s %s %s" % (old.encode(), new.encode(), name) for old, new, name in commands]
-        packets[0] += b"\0" + words
-        stream = b"".join(map(_packet, packets)) + b"0000"
-        if options is not None:
-            stream += b"".join(map(_packet, options)) + b"0000"
-        done = subprocess.run(
-            ["git", "receive-pack", str(self.home.repo)],
-            input=stream + pack,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-        _, _, report = done.stdout.partition(b"0000")
-        return Answer(done.returncode, (report + done.stderr).decode("utf-8", "surrogateescape"))
+        return say(self.home.repo, commands, pack, options)
 
     def pack(self, *oids: str) -> bytes:
         """Pack exactly these objects."""
-        data = "".join(f"{oid}\n" for oid in oids).encode()
-        done = subprocess.run(
-            ["git", "-C", str(self.folder), "pack-objects", "-q", "--stdout"],
-            input=data,
-            capture_output=True,
-            check=True,
-        )
-        return done.stdout
+        return pack_of(self.folder, *oids)
 
     def picture(self) -> dict[str, bytes]:
         """Every file of the remote that a refused push must leave alone."""
@@ -123,10 +89,6 @@ class Push:
             for p in self.home.path.rglob("*")
             if p.is_file()
         }
-
-
-def _packet(data: bytes) -> bytes:
-    return b"%04x%s" % (len(data) + 4, data)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def of_push(client: int) -> dict[int, str]:
 def below(top: int) -> dict[int, str]:
     """Give pid and command line of every living process below another one."""
     parents: dict[int, int] = {}
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names are enough
         if name.isdigit():
             with suppress(OSError, IndexError):
                 fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()

@@ -133,12 +133,18 @@ class Flight:
     @property
     def receiver(self) -> int:
         """The pid of `git receive-pack`."""
-        return next(pid for pid, words in self.family.items() if words.startswith(("git receive-pack", "git-receive-pack")))
+        return next(
+            pid
+            for pid, words in self.family.items()
+            if words.startswith(("git receive-pack", "git-receive-pack"))
+        )
 
     @property
     def child(self) -> int:
         """The process that the journal noted last as running pushed code, if it still runs; else 0."""
-        noted = [e.facts["child"]["pid"] for e in self.records() if isinstance(e, Note) and "child" in e.facts]
+        noted = [
+            e.facts["child"]["pid"] for e in self.records() if isinstance(e, Note) and "child" in e.facts
+        ]
         return noted[-1] if noted and state(noted[-1]) not in ("", "Z") else 0
 
     def go_on(self) -> None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from gitops_cli.adapters import sandbox
 from gitops_cli.adapters.postgres import server
 from gitops_cli.targets.local.client import Supervisor
-from gitops_cli.adapters import sandbox
 from tests.kill import family
 from tests.kill.flight import RECORDS, Flight
 from tests.kill.table import told
-from tests.kill.watching import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +37,7 @@ def backend(flight: Flight) -> int:
     with psycopg.connect(running.admin_url) as admin:
         ours = "application_name like 'gitops:%' desc, backend_type = 'walwriter' desc"
         row = admin.execute(
-            "select pid from pg_stat_activity where pid <> pg_backend_pid() order by ".encode() + ours.encode()
+            b"select pid from pg_stat_activity where pid <> pg_backend_pid() order by " + ours.encode()
         ).fetchone()
     assert row is not None
     return int(row[0])
@@ -70,8 +69,12 @@ VICTIMS: dict[str, tuple[Callable[[Flight], int], tuple[str, ...]]] = {
 CASES = [(victim, point) for victim, (_, points) in VICTIMS.items() for point in points]
 
 
-@pytest.mark.parametrize(("victim", "point"), CASES, ids=lambda value: value.replace(" ", "-").replace("#", ""))
-def test_killed(scene: Scene, record_property: Callable[[str, object], None], victim: str, point: str) -> None:
+@pytest.mark.parametrize(
+    ("victim", "point"), CASES, ids=lambda value: value.replace(" ", "-").replace("#", "")
+)
+def test_killed(
+    scene: Scene, record_property: Callable[[str, object], None], victim: str, point: str
+) -> None:
     """The hook lives and says how it ended, truly; then recovery starts what is missing."""
     scene.next()
     before = scene.picture()

@@ -53,7 +53,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("victim", "point"), CASES, ids=lambda value: value.replace(" ", "-"))
-def test_killed(scene: Scene, record_property: Callable[[str, object], None], victim: str, point: str) -> None:
+def test_killed(
+    scene: Scene, record_property: Callable[[str, object], None], victim: str, point: str
+) -> None:
     wanted = scene.next()
     before = scene.picture()
     with Flight(scene.site) as flight:

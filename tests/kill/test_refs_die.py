@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 def _traces() -> bool:
     if shutil.which("strace") is None:
         return False
-    return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 pytestmark = [
@@ -54,7 +57,16 @@ class Tracer:
         self._file = file
         self._log = flight.home.path.parent / "strace.txt"
         self._log.unlink(missing_ok=True)
-        argv = ["strace", "-f", "-o", str(self._log), "-P", str(flight.home.repo / file), "-p", str(flight.hook)]
+        argv = [
+            "strace",
+            "-f",
+            "-o",
+            str(self._log),
+            "-P",
+            str(flight.home.repo / file),
+            "-p",
+            str(flight.hook),
+        ]
         for expression in (f"trace={calls}", f"inject={calls}:signal={signal}:when=1"):
             argv += ["-e", expression]
         self._process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)

@@ -51,7 +51,9 @@ def test_in_the_middle_of_a_release(live: Site, point: str) -> None:
     """`live` goes on with what this leaves, whichever it is."""
     name = f"{len(live.git('log', '--oneline').splitlines()) + 1:04}"
     applied = live.sql("select version_num from alembic_version")[0][0]
-    change = migration(name, str(applied), f"alter table items add c{name} int", f"alter table items drop c{name}")
+    change = migration(
+        name, str(applied), f"alter table items add c{name} int", f"alter table items drop c{name}"
+    )
     before = live.snapshot()
     wanted = live.commit("Cut off by a power cut", {f"migrations/versions/{name}_x.py": change})
     with Flight(live) as flight:

@@ -32,7 +32,9 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
     def name(self) -> str:
         """Say who it is in a few words."""
-        return f"release {self.number or '?'}{f' by {self.actor}' if self.actor else ''}"
+        if not self.number:
+            return "another gitops that has just begun"
+        return f"release {self.number}{f' by {self.actor}' if self.actor else ''}"
 
 
 def nobody() -> Sequence[Identity]:

@@ -125,8 +125,8 @@ def recover(home: Home, watch: Watcher) -> list[str]:
                     said += _recover(held)
             except GitopsError as error:
                 failures.append(error)
-    for error in failures[1:]:
-        watch.says(error.sentence())
+    for later in failures[1:]:
+        watch.says(later.sentence())
     if failures:
         raise failures[0]
     return said
