@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Set by git when an alias or a hook starts us; they would turn every question to another repository."""
 
 
+_INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT)
 _REASONS = ("fatal: ", "error: ", "ssh: ", "ERROR: ")
 """How the line begins with which git, ssh or a forge says why; below it stands what one might try."""
 
@@ -74,6 +76,10 @@ class Checkout:
         try:
             return str(self._repo.git.execute(["git", *arguments], env=dict(env or {})))
         except git.GitCommandError as error:
+            if (
+                error.status in _INTERRUPTED
+            ):  # Ctrl-C reaches the whole group, and git may be the first to end
+                raise KeyboardInterrupt from None
             said = str(error.stderr).strip().removeprefix("stderr:").strip().strip("'")
             why = _reason(said) or f"exit code {error.status}"
             raise Unavailable(

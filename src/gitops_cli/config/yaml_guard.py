@@ -79,9 +79,12 @@ def unreadable(error: yaml.YAMLError, file: str) -> NoReturn:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
     if "\t" in str(problem) or "that cannot start any token" in str(problem):
         problem = "a character that cannot stand here (a tab, perhaps)"
-    raise BadInput(
-        f"is not valid YAML: {problem}", code="yaml.syntax", file=file, line=mark.line + 1 if mark else 0
-    ) from None
+    line = mark.line + 1 if mark else 0
+    if "nesting depth" in str(problem):  # libyaml 0.2.6 counts by itself, before we see the first bracket
+        raise LimitExceeded(
+            f"nested deeper than {MAX_DEPTH}", code="yaml.limit", file=file, line=line
+        ) from None
+    raise BadInput(f"is not valid YAML: {problem}", code="yaml.syntax", file=file, line=line) from None
 
 
 def check(text: str, file: str) -> None:
