@@ -136,7 +136,16 @@ sys.path[:0] = PATHS
 from gitops_cli.adapters import signals
 from gitops_cli.errors import Stopped
 signals.install()
-if sys.argv[1] == "held":
+if sys.argv[1] == "over":
+    signals.ignore()
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("published and told")
+    try:
+        signals.heed()
+        print("not reached")
+    except Stopped as error:
+        print("the next one is not begun:", error.cause)
+elif sys.argv[1] == "held":
     with signals.held():
         os.kill(os.getpid(), signal.SIGTERM)
         print("published")
@@ -154,9 +163,13 @@ else:
         how: subprocess.run(
             [sys.executable, "-I", "-S", "-c", code, how], capture_output=True, text=True, check=True
         ).stdout
-        for how in ("held", "free")
+        for how in ("held", "free", "over")
     }
-    assert said == {"held": "published\ndone True\n", "free": "undone stopped by SIGTERM\n"}
+    assert said == {
+        "held": "published\ndone True\n",
+        "free": "undone stopped by SIGTERM\n",
+        "over": "published and told\nthe next one is not begun: stopped by a signal\n",
+    }
     assert signals.requested() is False
     assert issubclass(Stopped, Exception)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -158,3 +158,24 @@ def test_steps_need_names_of_their_own(play: Play) -> None:
         with pytest.raises(Bug):
             run(steps, play.release(), play.journal, Ear())
     assert play.journal.next_number() == 1
+
+
+@pytest.mark.parametrize("between", [("ends", "migrate"), ("begins", "deploy"), ("ends", "deploy")])
+def test_a_signal_between_two_steps_undoes_too(play: Play, between: tuple[str, str]) -> None:
+    """It raises wherever the hook is; a watcher stands for the lines between two steps."""
+
+    class Signalled(Ear):
+        def hears(self, what: str, step: str) -> None:
+            if (what, step) == between:
+                raise Stopped("stopped by SIGTERM")
+
+        def begins(self, step: str) -> None:
+            self.hears("begins", step)
+
+        def ends(self, step: str, seconds: float, line: str) -> None:
+            self.hears("ends", step)
+
+    finished = play.run(watch=Signalled())
+    assert (finished.outcome, finished.reason) == ("refused", "stopped by SIGTERM")
+    assert play.content() == {"old"}
+    assert play.open_files() == []

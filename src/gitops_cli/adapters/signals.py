@@ -1,7 +1,8 @@
 """A request to stop: the first SIGTERM, SIGINT or SIGHUP raises `Stopped`, later ones are ignored.
 
 A hook gets SIGTERM when its receive-pack dies. The release then undoes what it began; a second signal must
-not cut that short. While the refs are being moved the signal waits: a release that is published is done.
+not cut that short. While the refs are being moved the signal waits, and a release that is published is
+done: the rest of it is not stopped either, or its pusher would hear of a refusal. The next one would be.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class _State:
     requested = False
     holding = 0
+    published = False
 
 
 _state = _State()
@@ -31,7 +33,7 @@ def _handle(number: int, _frame: object) -> None:
     if _state.requested:
         return
     _state.requested = True
-    if not _state.holding:
+    if not (_state.holding or _state.published):
         processes.kill_children()
         raise Stopped(f"stopped by {signal.Signals(number).name}")
 
@@ -45,6 +47,18 @@ def install() -> None:
 def requested() -> bool:
     """Say whether somebody has asked us to stop."""
     return _state.requested
+
+
+def ignore() -> None:
+    """Let nothing stop what is left of a release that is published."""
+    _state.published = True
+
+
+def heed() -> None:
+    """Begin a release. Raises `Stopped` when somebody has asked to stop before it."""
+    _state.published = False
+    if _state.requested:
+        raise Stopped("stopped by a signal")
 
 
 @contextlib.contextmanager

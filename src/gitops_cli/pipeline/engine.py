@@ -37,7 +37,12 @@ def run(steps: Sequence[Step], release: Release, journal: Journal, watch: Watche
         raise Bug(f"a release needs steps of different names, not {names}", code="engine.steps")
     started = monotonic()
     writer = journal.begin(release, names)
-    failure = _forward(steps, writer, watch)
+    try:
+        failure = _forward(steps[:-1], writer, watch)
+    except CAUGHT as error:  # a signal's, between two steps
+        at = writer.told.intents[-1] if writer.told.intents else names[0]
+        failure = _fails(failed(at, error, 0.0), writer, watch)
+    failure = failure or _publish(steps[-1], writer, watch)
     seconds = monotonic() - started
     if failure is None:
         return finish(steps, journal, writer, watch, seconds=seconds)
@@ -79,7 +84,7 @@ def complete(last: Step, writer: Writer) -> str:
 
 
 def _forward(steps: Sequence[Step], writer: Writer, watch: Watcher) -> Failed | None:
-    for step in steps[:-1]:
+    for step in steps:
         started = _begins(step, watch)
         try:
             writer.write(Intent(step.name))
@@ -88,7 +93,7 @@ def _forward(steps: Sequence[Step], writer: Writer, watch: Watcher) -> Failed | 
         except CAUGHT as error:
             return _fails(failed(step.name, error, monotonic() - started), writer, watch)
         watch.ends(step.name, monotonic() - started, line)
-    return _publish(steps[-1], writer, watch)
+    return None
 
 
 def _publish(last: Step, writer: Writer, watch: Watcher) -> Failed | None:

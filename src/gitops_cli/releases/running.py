@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from gitops_cli.adapters import clock, records
+from gitops_cli.adapters import clock, records, signals
 from gitops_cli.errors import Refused
 from gitops_cli.pipeline import engine
 from gitops_cli.pipeline.model import Release
@@ -56,6 +56,7 @@ def is_live(held: Held, release: Release) -> bool:
 
 def run(held: Held, release: Release, steps: Sequence[StepClass]) -> Finished:
     """Run the steps. Raises `Refused` when the release was taken back, `Stuck` when it could not be."""
+    signals.heed()
     context = held.context()
     pin(held.around, held.environment, release.commit)
     try:

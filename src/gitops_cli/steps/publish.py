@@ -42,6 +42,7 @@ class Publish(ReadingStep):
             if left:
                 with signals.held():  # what is half published cannot be taken back
                     refs.move(context.repo, left, (*context.lock_fds, lock.fd))
+                    signals.ignore()
         return f"{context.environment.name} is {release.commit[:7]}"
 
     def is_done(self, release: Release, record: Record) -> bool:
