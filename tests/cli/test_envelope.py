@@ -138,8 +138,10 @@ def test_ctrl_c_is_exit_code_130(project: Path) -> None:
     subprocess.run(
         ["git", "config", "remote.gitops.uploadpack", f"cat {fifo}; true"], cwd=project, check=True
     )
+    # a job in the background of a shell ignores SIGINT, and what it starts does too
+    listen = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
     child = subprocess.Popen(
-        [sys.executable, "-m", "gitops_cli", "status", "--json"],
+        [sys.executable, "-c", listen, sys.executable, "-m", "gitops_cli", "status", "--json"],
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 HOLD_SECONDS = 5.0
 """A connection that comes while nobody is ready is held that long; then it is reset."""
 LOOK_AGAIN = 0.02
+_NO_LINGER = struct.pack("ii", 1, 0)
 BACKLOG = 1024
 
 
@@ -67,22 +69,33 @@ class Side(asyncio.Protocol):
         """Pass it on."""
         if self.other is not None and self.other.transport is not None:
             self.other.transport.write(data)
-        else:  # older asyncio reads once before it obeys `pause_reading`
+        elif self.transport is not None:
             self._early.append(data)
+            # Python up to 3.11.2 begins to read after `connection_made`, paused or not, and knows of no pause
+            self.transport.resume_reading()
+            self.transport.pause_reading()
 
     def join(self, other: Side) -> None:
         """Tie the two ends together and begin to read."""
         self.other = other
         while self._early and other.transport is not None:
             other.transport.write(self._early.pop(0))
-        if self.transport is not None and not self.transport.is_closing():
+        if self.ended:
+            self._pass_end_on(other)
+        elif self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def eof_received(self) -> bool:
         """Pass the end of this direction on; the other direction goes on (half-closed)."""
         self.ended = True
         other = self.other
-        if other is None or other.transport is None or other.transport.is_closing():
+        if other is None:
+            return True  # it came before the other end was there; `join` passes it on
+        return self._pass_end_on(other)
+
+    def _pass_end_on(self, other: Side) -> bool:
+        """End this direction; say whether the other one goes on."""
+        if other.transport is None or other.transport.is_closing():
             return False
         with contextlib.suppress(OSError, RuntimeError):
             other.transport.write_eof()
@@ -111,7 +124,16 @@ class Side(asyncio.Protocol):
             self.at_end.set_result(None)
         other = self.other
         if other is not None and other.transport is not None and not other.transport.is_closing():
-            other.transport.close() if error is None else other.transport.abort()
+            other.transport.close() if error is None else reset(other.transport)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection with a reset: an orderly end would look like a whole answer."""
+    held = transport.get_extra_info("socket")
+    if held is not None:
+        with contextlib.suppress(OSError):
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
 
 
 class Listener:
@@ -179,7 +201,7 @@ class Listener:
                 upstream.leave()
             await asyncio.sleep(LOOK_AGAIN)  # it has just died; the probes are about to say so
         if front.transport is not None:
-            front.transport.abort()
+            reset(front.transport)
 
     async def _tie(self, front: Side, upstream: Upstream) -> bool:
         """Join both ends until they have ended; False when the process does not accept."""
@@ -190,7 +212,7 @@ class Listener:
             return False
         if front.transport is None or front.transport.is_closing():
             if back.transport is not None:
-                back.transport.abort()
+                reset(back.transport)
             return True
         front.join(back)
         back.join(front)
