@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "layers", "docs", "tests", "crash"]
+nox.options.sessions = ["lint", "types", "layers", "docs", "tests", "crash", "cluster"]
 nox.options.default_venv_backend = "none"
 
 SHARED = Path(__file__).parent / ".nox" / "gitops"
@@ -33,15 +33,22 @@ _prepared: list[bool] = []
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test but the crash ones; end with the table of rows, and fail on a gap in it."""
-    chosen = session.posargs or ["-m", "not crash", "--rows"]
+    """Run the quick tests; end with the table of rows, fail on a gap in it, and say what was left out."""
+    chosen = session.posargs or ["-m", "not crash and not cluster", "--rows"]
     run(session, "pytest", *PARALLEL, *chosen)
 
 
 @nox.session
 def crash(session: nox.Session) -> None:
     """Run the crash sweep, its mutants and the kill matrix."""
-    run(session, "pytest", *PARALLEL, "-m", "crash", *session.posargs)
+    run(session, "pytest", *PARALLEL, "-m", "crash and not cluster", *session.posargs)
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """Run the tests on a real Kubernetes: as root with Go, or on the cluster of GITOPS_TEST_KUBECONFIG."""
+    run(session, "python", "-m", "tests.cluster", "prepare")
+    run(session, "pytest", *PARALLEL, "-m", "cluster", *session.posargs)
 
 
 @nox.session

@@ -8,10 +8,18 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.cluster.build import kept_places
+
 if TYPE_CHECKING:
     import pytest
 
-pytest_plugins = ("tests.rows", "tests.crash.counted", "tests.kill.table")
+pytest_plugins = (
+    "tests.rows",
+    "tests.crash.counted",
+    "tests.kill.table",
+    "tests.left_out",
+    "tests.cluster.fixtures",
+)
 
 GIT_CONFIG = """\
 [user]
@@ -39,11 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
     home.mkdir()
     git_config = trap / "gitconfig"
     git_config.write_text(GIT_CONFIG)
+    kept = kept_places()  # Kubernetes is built once for many runs
     pip_cache = os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip"))
     for name in list(os.environ):
-        if name.startswith(("GIT_", "XDG_", "PG")) and name not in _KEPT_GIT:
+        if name.startswith(("GIT_", "XDG_", "PG", "KUBE")) and name not in _KEPT_GIT:
             del os.environ[name]
-    os.environ |= {
+    os.environ |= kept | {
         "HOME": str(home),
         "XDG_DATA_HOME": str(home / "data"),
         "XDG_CACHE_HOME": str(home / "cache"),

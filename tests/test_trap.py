@@ -26,3 +26,8 @@ def test_git_reads_no_configuration_of_the_user() -> None:
 
 def test_remotes_are_made_inside_the_trap() -> None:
     assert default_home("app", Path("/somewhere")).path.is_relative_to(os.environ["GITOPS_TESTS_TRAP"])
+
+
+def test_no_cluster_of_the_user_is_found() -> None:
+    assert not [name for name in os.environ if name.startswith("KUBE")]
+    assert not (Path.home() / ".kube").exists()

@@ -1,0 +1,80 @@
+"""The processes of one cluster: started in order with a log each, stopped in reverse, gone with their keeper."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def free_port() -> int:
+    """Give a port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait(what: str, ready: Callable[[], object], seconds: float = 120.0) -> None:
+    """Ask until the answer is yes: these parts tell no other way that they are ready."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not ready after {seconds:.0f} s")
+        time.sleep(0.05)
+
+
+@dataclass
+class Parts:
+    """What has been started, in order."""
+
+    folder: Path
+    assets: Path
+    started: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
+
+    def start(self, name: str, *arguments: str | Path) -> None:
+        """Start a part of ours, or a program of the machine; the kernel kills it when this process ends."""
+        program = self.assets / name if (self.assets / name).exists() else name
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+            )
+        self.started.append((name, process))
+
+    def write(self, name: str, text: str) -> Path:
+        """Write one of the cluster's files."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> bool:
+        """Say whether kubectl as admin succeeds."""
+        command: list[str | Path] = [
+            self.assets / "kubectl",
+            "--kubeconfig",
+            self.folder / "kubeconfig",
+            *arguments,
+        ]
+        return not subprocess.run(
+            command, input=stdin, text=True, capture_output=True, check=False
+        ).returncode
+
+    def ended(self) -> str | None:
+        """Name the first part that has ended by itself."""
+        return next((name for name, process in self.started if process.poll() is not None), None)
+
+    def stop(self) -> None:
+        """Kill them all, last first: nothing of theirs is kept, and the API server takes 5 s to end nicely."""
+        for _, process in reversed(self.started):
+            process.kill()
+            process.wait()
