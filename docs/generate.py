@@ -17,7 +17,7 @@ import msgspec
 from gitops_cli import errors
 from gitops_cli.cli.catalogue import leaves
 from gitops_cli.cli.groups import root
-from gitops_cli.config import project, remote
+from gitops_cli.config import project, remote, schema
 from gitops_cli.config.project import Project
 from gitops_cli.config.remote import RemoteFile
 
@@ -45,11 +45,12 @@ Every command takes `--json` and then prints one object on standard output, and 
 ```json
 {"ok": true, "command": "status", "version": "0.1.0", "data": {}}
 {"ok": false, "command": "status", "version": "0.1.0",
- "error": {"code": "", "stage": "", "cause": "", "file": "", "line": 0, "changed": "", "next": ""}}
+ "error": {"code": "", "stage": "", "cause": "", "file": "", "line": 0, "changed": "", "next": "",
+           "also": []}}
 ```
 
 `code` is stable: [every code](errors.md). `file` and `line` say where, when something written is wrong;
-`changed` says what the command changed; `next` is the next command to type.
+`changed` says what the command changed; `next` is the next command to type; `also` lists what else was wrong.
 
 ## Exit codes
 
@@ -88,11 +89,11 @@ def configuration() -> str:
         "# The two files\n",
         "`gitops.yaml` is the developers' and lies at the top of the repository: what the app is.",
         "`remote.yaml` is the operator's and lies beside the remote's repository: where it runs, and how.",
-        "Unknown and duplicate keys are refused, with file and line.\n",
+        "Unknown and duplicate keys are refused, with file and line. Editors take their JSON Schemas:",
+        "[gitops.schema.json](gitops.schema.json) and [remote.schema.json](remote.schema.json).\n",
     ]
     for title, kind in (("gitops.yaml", Project), ("remote.yaml", RemoteFile)):
-        schema = msgspec.json.schema(kind)
-        parts += [f"## {title}\n", *_tables(schema, kind.__name__)]
+        parts += [f"## {title}\n", *_tables(msgspec.json.schema(kind), kind.__name__)]
     parts.append(SECRETS)
     return "\n".join(parts)
 
@@ -200,10 +201,22 @@ def _says(told: codes.Code) -> str:
     return "<br>".join(sorted(said or classes))
 
 
+def project_schema() -> str:
+    """Give the JSON Schema of gitops.yaml."""
+    return schema.text(schema.project_schema())
+
+
+def remote_schema() -> str:
+    """Give the JSON Schema of remote.yaml."""
+    return schema.text(schema.remote_schema())
+
+
 PAGES = {
     "reference/cli.md": command_line,
     "reference/configuration.md": configuration,
     "reference/errors.md": error_codes,
+    "reference/gitops.schema.json": project_schema,
+    "reference/remote.schema.json": remote_schema,
 }
 
 

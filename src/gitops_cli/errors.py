@@ -29,12 +29,15 @@ NOTHING_CHANGED = "nothing was changed"
 
 
 class GitopsError(Exception):
-    """One clear sentence: stage, cause, place, what was changed, the next command."""
+    """One clear sentence: stage, cause, place, what was changed, the next command.
+
+    `also` holds what else was found at the same time, each of it for a line of its own.
+    """
 
     exit_code = 1
     default_code = "gitops.error"
 
-    def __init__(  # noqa: PLR0913 - the six parts of the sentence, all but the first by name
+    def __init__(  # noqa: PLR0913 - the parts of the sentence, all but the first by name
         self,
         cause: str,
         *,
@@ -44,6 +47,7 @@ class GitopsError(Exception):
         line: int = 0,
         changed: str = NOTHING_CHANGED,
         next_command: str = "",
+        also: tuple[str, ...] = (),
     ) -> None:
         """Keep the parts; `sentence` puts them together. `line` counts from 1; 0 means no line."""
         super().__init__(cause)
@@ -54,6 +58,7 @@ class GitopsError(Exception):
         self.line = line
         self.changed = changed
         self.next_command = next_command
+        self.also = also
 
     @property
     def place(self) -> str:

@@ -152,8 +152,39 @@ def test_the_same_object_twice_names_both_places() -> None:
         load({"deploy/a.yaml": SERVICE, "deploy/b.yaml": DEPLOYMENT + "---\n" + SERVICE})
     assert caught.value.cause == "Service `web` is already in deploy/a.yaml:1"
     assert caught.value.line == DEPLOYMENT.count("\n") + 2
-    both = SERVICE.replace("{name: web}", "{name: web, namespace: a}") + "---\n" + SERVICE
-    assert len(load({"deploy/a.yaml": both}).services) == 2
+
+
+@pytest.mark.row(33)
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (
+            "v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop}",
+            "v1\nkind: ConfigMap\nmetadata: {name: a}",
+        ),
+        (
+            "v1\nkind: ConfigMap\nmetadata: {name: a, namespace: x}",
+            "v1\nkind: ConfigMap\nmetadata: {name: a, namespace: y}",
+        ),
+        (
+            "apps/v1\nkind: StatefulSet\nmetadata: {name: a}",
+            "apps/v1beta1\nkind: StatefulSet\nmetadata: {name: a}",
+        ),
+        (
+            "example.org/v1\nkind: Widget\nmetadata: {name: a}",
+            "example.org/v2\nkind: Widget\nmetadata: {name: a}",
+        ),
+    ],
+)
+def test_one_object_has_one_document_whatever_its_version_and_namespace(first: str, second: str) -> None:
+    error = refused(f"apiVersion: {first}\n---\napiVersion: {second}\n")
+    assert "is already in deploy/all.yaml:1" in error.cause
+    assert (error.code, error.line) == ("manifest.duplicate", 5)
+
+
+def test_one_name_in_two_groups_is_two_objects() -> None:
+    two = "apiVersion: a.org/v1\nkind: Widget\nmetadata: {name: a}\n---\napiVersion: b.org/v1\nkind: Widget\nmetadata: {name: a}\n"
+    assert len(load({"deploy/a.yaml": two}).all) == 2
 
 
 @pytest.mark.parametrize(

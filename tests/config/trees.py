@@ -64,3 +64,25 @@ class FakeTree:
         found = {path: self.files[path] for path in paths}
         self.was_read += found
         return found
+
+
+def restricted(image: str = "web") -> str:
+    """Give the spec of a pod that the restricted Pod Security Standard takes, as YAML in one line."""
+    own = "{allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}"
+    return (
+        "{securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, "
+        f"containers: [{{name: web, image: '{image}', securityContext: {own}}}]}}"
+    )
+
+
+def workload(kind: str, pod: str) -> str:
+    """Give an object of a built-in kind that carries this pod."""
+    template = f"template: {{metadata: {{labels: {{app: web}}}}, spec: {pod}}}"
+    selector = "selector: {matchLabels: {app: web}}"
+    version, spec = {
+        "Pod": ("v1", f"spec: {pod}"),
+        "PodTemplate": ("v1", template),
+        "CronJob": ("batch/v1", f"spec: {{schedule: '* * * * *', jobTemplate: {{spec: {{{template}}}}}}}"),
+        "Job": ("batch/v1", f"spec: {{{template}}}"),
+    }.get(kind, ("apps/v1", f"spec: {{{selector}, {template}}}"))
+    return f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: web}}\n{spec}\n"

@@ -90,16 +90,17 @@ def test_everything_is_escaped_and_cut() -> None:
     output.fails("deploy", 0.04, evil)
     output.undoes("migrate", 0.1)
     output.begins("verify")
-    output.refuses(Refused(evil, file="a\nb", line=3))
+    output.refuses(Refused(evil, file="a\nb", line=3, also=(evil, "plain")))
     output.close()
     os.close(write_fd)
     lines = drained(read_fd).decode().splitlines()
     os.close(read_fd)
-    assert len(lines) == 7
+    assert len(lines) == 9
     assert all(line.isprintable() and len(line) <= 500 for line in lines)
     assert lines[1:3] == ["one", "two"]
     assert lines[3].startswith(r"migrate\x1b      1.2 s  \x1b]0;owned\x07")
     assert "undone" in lines[5]
+    assert lines[8] == "gitops: also plain"
 
 
 @pytest.mark.parametrize("text", ["plain", "é" * 2000, "\x1b\n\r" * 1000, "\udcff" * 900, "日本" * 600])

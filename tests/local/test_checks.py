@@ -14,6 +14,12 @@ VOLUME = "volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]"
 SCRATCH = "volumes: [{name: scratch, emptyDir: {}}]"
 
 
+SECURE = (
+    "automountServiceAccountToken: false\n"
+    "securityContext: {runAsNonRoot: true, runAsUser: 10001, seccompProfile: {type: RuntimeDefault}}"
+)
+
+
 def refusal(shop: Shop, files: dict[str, str | bytes]) -> str:
     """Say why it is refused."""
     with pytest.raises(GitopsError) as caught:
@@ -40,6 +46,10 @@ def refusal(shop: Shop, files: dict[str, str | bytes]) -> str:
             "the volume scratch of web cannot be had",
         ),
         ({"deploy/web.yaml": WEB.replace("image: web", "image: nginx")}, "runs the image nginx"),
+        (
+            {"deploy/web.yaml": WEB.replace("image: web", f"image: nginx@sha256:{'a' * 64}")},
+            "runs an image by digest, and the local target runs only what Dockerfiles of gitops.yaml say",
+        ),
         (
             {"deploy/web.yaml": WEB.replace("targetPort: http", "targetPort: admin")},
             "leads to port admin of web",
@@ -93,3 +103,10 @@ def test_the_plan_names_what_changes(shop: Shop) -> None:
         "Service api:81: new",
         "Service web:80: ends",
     ]
+
+
+def test_what_confines_a_pod_in_a_cluster_is_ignored_here(shop: Shop) -> None:
+    own = READY + "\nsecurityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}"
+    shop.target.check(
+        shop.commit({"deploy/web.yaml": deployment(container=own, pod=SECURE) + "---\n" + service()})
+    )

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gitops_cli.adapters.checkout import Checkout
+from gitops_cli.config.confinement import check
 from gitops_cli.config.load import load_manifests, load_project
-from gitops_cli.config.remote import load_remote
+from gitops_cli.config.remote import Policy, load_remote
 from gitops_cli.errors import GitopsError, Refused, Unavailable
 from gitops_cli.scaffold.init import init
 from gitops_cli.scaffold.remote import default_home, home_of
@@ -60,6 +61,7 @@ def test_what_is_written_can_be_read_as_a_release_reads_it(tmp_path: Path, data:
     assert container.liveness_probe is not None
     assert manifests.all[0].raw["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
     assert [port.target_port for port in manifests.services[0].spec.ports] == ["http"]
+    check(manifests, project, Policy(), "shop")  # what a cluster refuses before any request
 
 
 def test_an_application_keeps_its_files_and_gets_what_it_lacks(application: Path, data: Path) -> None:
@@ -69,6 +71,8 @@ def test_an_application_keeps_its_files_and_gets_what_it_lacks(application: Path
     after = picture(application)
     kept = {path for path in before if not path.startswith(".git/")}
     assert {path: after[path] for path in kept} == {path: before[path] for path in kept}
+    tree = Checkout.need(application).tree()
+    check(load_manifests(tree, load_project(tree)), load_project(tree), Policy(), "shop")
     assert "containerPort: 5000" in (application / "deploy/deployment.yaml").read_text()
     assert "name: shop" in (application / "gitops.yaml").read_text()
 

@@ -120,11 +120,14 @@ def failure(error: GitopsError, command: str, *, as_json: bool) -> None:
                 "line": error.line,
                 "changed": error.changed,
                 "next": error.next_command,
+                "also": error.also,
             },
         )
         return
     where = ": ".join(part for part in (error.stage, error.place, error.cause) if part)
     _write(sys.stderr, f"gitops: {where}")
+    for line in error.also:
+        _write(sys.stderr, f"  also: {line}")
     for label, text in (("changed", error.changed), ("next", error.next_command)):
         if text:
             _write(sys.stderr, f"  {label}: {text}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "gitops.yaml"
 _LONGEST = 3600
+_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml")
 
 
 def load_project(tree: Tree) -> Project:
@@ -48,13 +49,15 @@ def parse_project(data: bytes, file: str = PROJECT_FILE) -> Project:
         services=services,
         manifests=_folder(document, project.manifests, "manifests"),
         migrations=project.migrations and _folder(document, project.migrations, "migrations"),
+        kustomize={
+            name: _folder(document, path, "kustomize", name) for name, path in project.kustomize.items()
+        },
     )
 
 
 def load_manifests(tree: Tree, project: Project) -> Manifests:
     """Read every *.yaml and *.yml below the manifests folder. Raises `BadInput`."""
-    folder = project.manifests
-    found = _manifest_entries(tree, folder)
+    found = _manifest_entries(tree, project)
     contents = tree.read([entry.path for entry in found])
     reader = Reader()
     for entry in found:
@@ -62,7 +65,8 @@ def load_manifests(tree: Tree, project: Project) -> Manifests:
     return reader.result()
 
 
-def _manifest_entries(tree: Tree, folder: str) -> list[Entry]:
+def _manifest_entries(tree: Tree, project: Project) -> list[Entry]:
+    folder = project.manifests
     if folder in tree.entries:
         refuse_links(tree.entries[folder], "manifest")
         raise BadInput(f"{folder} is a file; `manifests` names a folder", code="manifest.kind", file=folder)
@@ -75,10 +79,9 @@ def _manifest_entries(tree: Tree, folder: str) -> list[Entry]:
     for entry in inside_folder:
         if folder != "." or entry.path.endswith((".yaml", ".yml")):
             refuse_links(entry, "manifest")
-        if entry.path.endswith((".yaml", ".yml")) and entry.path not in {
-            PROJECT_FILE,
-            f"{below}{PROJECT_FILE}",
-        }:
+        if not entry.path.endswith((".yaml", ".yml")) or _of_kustomize(entry.path, project, below):
+            continue
+        if entry.path not in {PROJECT_FILE, f"{below}{PROJECT_FILE}"}:
             found.append(entry)
     if len(found) > MAX_FILES:
         raise LimitExceeded(f"more than {MAX_FILES} manifest files", code="manifest.limit", file=folder)
@@ -88,6 +91,17 @@ def _manifest_entries(tree: Tree, folder: str) -> list[Entry]:
     if sum(entry.size for entry in found) > MAX_TOTAL:
         raise LimitExceeded(f"more than {MAX_TOTAL} bytes of manifests", code="manifest.limit", file=folder)
     return found
+
+
+def _of_kustomize(path: str, project: Project, below: str) -> bool:
+    """Say whether kustomize alone reads a file: its own, or one of an overlay in the manifests folder."""
+    if path.rpartition("/")[2] in _KUSTOMIZATIONS:
+        if not project.kustomize:
+            cause = "only kustomize reads this file; name its folder under `kustomize` in gitops.yaml"
+            raise BadInput(cause, code="manifest.kustomization", file=path)
+        return True
+    overlays = [overlay for overlay in project.kustomize.values() if overlay.startswith(below)]
+    return any(path.startswith(f"{overlay}/") for overlay in overlays)
 
 
 def _folder(document: Document, path: str, *place: str) -> str:

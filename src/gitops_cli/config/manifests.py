@@ -30,13 +30,14 @@ class Reader:
         """Nothing read yet."""
         self._all: list[Manifest] = []
         self._typed: list[Deployment | Service | ConfigMap] = []
-        self._seen: dict[tuple[str, str, str, str], Manifest] = {}
+        self._seen: dict[tuple[str, str, str], Manifest] = {}
 
     def take(self, data: bytes, file: str) -> None:
         """Read one file."""
-        documents = [document for document in load_all(data, file) if document.value is not None]
-        for document in documents:
-            self._take(document)
+        documents = load_all(data, file)
+        for index, document in enumerate(documents):
+            if document.value is not None:
+                self._take(document, data, index)
         refuse_secrets(data, documents, file)
 
     def result(self) -> Manifests:
@@ -48,10 +49,10 @@ class Reader:
             all=tuple(self._all),
         )
 
-    def _take(self, document: Document) -> None:
-        manifest = _manifest(document)
-        namespace = str((manifest.raw["metadata"]).get("namespace") or "")
-        key = (manifest.api_version, manifest.kind, namespace, manifest.name)
+    def _take(self, document: Document, data: bytes, index: int) -> None:
+        manifest = msgspec.structs.replace(_manifest(document), source=data, index=index)
+        # one object whatever its version; the namespace is the environment's, written or not
+        key = (manifest.api_version.rpartition("/")[0], manifest.kind, manifest.name)
         first = self._seen.setdefault(key, manifest)
         if first is not manifest:
             cause = f"{manifest.kind} `{manifest.name}` is already in {first.file}:{first.line}"

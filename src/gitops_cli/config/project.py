@@ -10,6 +10,35 @@ from msgspec import Meta
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$", description="a DNS label")]
 
 
+EnvironmentName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]*(/[a-z0-9-]+)?$",
+        max_length=63,
+        description="lower-case letters, digits and hyphens, at most one slash, at most 63 characters",
+    ),
+]
+Relaxation = Literal[
+    "apparmor",
+    "capabilities",
+    "host-namespaces",
+    "host-path",
+    "host-ports",
+    "host-probes",
+    "host-process",
+    "privilege-escalation",
+    "privileged",
+    "proc-mount",
+    "run-as-non-root",
+    "run-as-user",
+    "seccomp",
+    "selinux",
+    "sysctls",
+    "volume-types",
+]
+"""A rule of the restricted Pod Security Standard (docs/explanation/pod-security.md)."""
+
+
 class ServiceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something built from a Dockerfile and run from a PodSpec; manifests name it as their `image:`."""
 
@@ -58,7 +87,12 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The folder that holds the Kubernetes manifests."""
     migrations: str = ""
     """The Alembic folder (the one with env.py and versions/); empty: no database."""
+    kustomize: dict[EnvironmentName, str] = {}
+    """An environment's kustomize overlay: a folder that is built instead of reading `manifests`."""
     jobs: dict[Name, Job] = {}
     """Run in the order of the file."""
     checks: dict[Name, Check] = {}
     """Asked before the branch moves."""
+    relax: tuple[Relaxation, ...] = ()
+    """Rules of the restricted Pod Security Standard that the app cannot keep; on a cluster the operator's
+    `policy.mayRelax` must name them too."""

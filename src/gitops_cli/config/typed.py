@@ -86,6 +86,7 @@ def _explained(message: str, document: Document, kind: type[Any], value: Any) ->
             cause, path = f"{cause}; you wrote `{written}`", (*path, written)
     elif "Invalid enum value" in reason or "Invalid value" in reason:
         allowed = ", ".join(f"`{choice}`" for choice in _choices(schema))
+        allowed += " or a mapping" if allowed and "properties" in schema else ""
         cause = (
             f"`{name}` must be one of {allowed}" if allowed else f"`{name}` has a value that is not allowed"
         )

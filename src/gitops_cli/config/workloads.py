@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from gitops_cli.config.yaml import Document, Path
 
 
 class _Spec(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -218,6 +222,23 @@ class Manifest(_Spec, frozen=True):
     raw: dict[str, Any]
     file: str
     line: int
+    source: bytes = b""
+    """The whole file, shared by its objects: lines are looked up for messages only."""
+    index: int = 0
+    """Which of the file's documents it is."""
+
+    def line_of(self, path: Path) -> int:
+        """Give the line of a value in it; of the deepest part that exists."""
+        documents = _documents(self.source, self.file) if self.source else []
+        return documents[self.index].line(path) if self.index < len(documents) else self.line
+
+
+@lru_cache(maxsize=1)
+def _documents(source: bytes, file: str) -> list[Document]:
+    """Read a file again; it is kept, as one that is wrong is often wrong in many places."""
+    from gitops_cli.config.yaml import load_all  # noqa: PLC0415 - types do not read files
+
+    return load_all(source, file)
 
 
 class Manifests(_Spec, frozen=True):

@@ -56,8 +56,10 @@ class Output:
         self._step(step, seconds, "undone")
 
     def refuses(self, error: GitopsError) -> None:
-        """Print the sentence of a refusal, as one line."""
+        """Print the sentence of a refusal, as one line, and a line for each further problem."""
         self._line(f"gitops: {error.sentence()}")
+        for line in error.also:
+            self._line(f"gitops: also {line}")
 
     def close(self) -> None:
         """Print what is left, waiting a moment for a slow reader."""

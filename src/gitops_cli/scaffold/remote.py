@@ -102,7 +102,7 @@ def show(home: Home) -> dict[str, Any]:
         "environments": {
             environment.name: {
                 "branch": environment.branch,
-                "target": environment.target,
+                "target": environment.target_name,
                 "database": "elsewhere"
                 if isinstance(environment.database, DatabaseAt)
                 else environment.database,

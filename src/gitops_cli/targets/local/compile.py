@@ -86,6 +86,15 @@ def _container(
     deployment: Deployment, container: Container, found: Mapping[str, Image], manifests: Manifests
 ) -> ContainerSpec:
     image = found.get(container.image)
+    if image is None and "@" in container.image:
+        raise BadInput(
+            f"container {container.name} of {deployment.metadata.name} runs an image by digest, and the "
+            "local target runs only what Dockerfiles of gitops.yaml say",
+            code="local.digest",
+            file=deployment.file,
+            line=deployment.line,
+            next_command="bind the environment to a cluster, where containers run",
+        )
     if image is None:
         raise BadInput(
             f"container {container.name} of {deployment.metadata.name} runs the image {container.image}, "
