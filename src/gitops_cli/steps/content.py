@@ -13,6 +13,11 @@ from gitops_cli.config.project import Project
 from gitops_cli.config.workloads import Manifests
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gitops_cli.adapters.git.repo import Repo
+    from gitops_cli.adapters.home import Home
+    from gitops_cli.adapters.sandbox import Level
     from gitops_cli.config.tree import Tree
 
 
@@ -33,9 +38,32 @@ class Content(msgspec.Struct, frozen=True):
         return ", ".join(parts)
 
 
-def load_content(tree: Tree) -> Content:
-    """Read and check a tree. Raises `BadInput` and `BadMigration` with file and line."""
+def load_content(tree: Tree, manifests: Callable[[Project], Manifests] | None = None) -> Content:
+    """Read and check a tree. Raises `BadInput` and `BadMigration` with file and line.
+
+    `manifests` reads those of one environment; without it they are the files of the manifests folder.
+    """
     check_paths(tree.entries.values())
     project = load_project(tree)
-    manifests = load_manifests(tree, project)
-    return Content(project, manifests, load_history(tree, project.migrations))
+    found = manifests(project) if manifests else load_manifests(tree, project)
+    return Content(project, found, load_history(tree, project.migrations))
+
+
+def content_for(environment: str, repo: Repo, commit: str, home: Home, level: Callable[[], Level]) -> Content:
+    """Read a commit as one environment has it: with its overlay, where gitops.yaml names one."""
+    tree = repo.tree(commit)
+
+    def manifests(project: Project) -> Manifests:
+        overlay = project.kustomize.get(environment)
+        if overlay is None:
+            return load_manifests(tree, project)
+        from gitops_cli.steps.overlays import built_manifests  # noqa: PLC0415 - most projects have none
+
+        return built_manifests(home, tree, overlay, level)
+
+    return load_content(tree, manifests)
+
+
+def load_past(tree: Tree) -> Content:
+    """Read what counts of a commit that is live: its project and its history."""
+    return load_content(tree, lambda _project: Manifests())

@@ -15,6 +15,7 @@ from gitops_cli.errors import BadInput, Failed, LimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from gitops_cli.adapters.git.batch import ObjectReader
 
@@ -58,6 +59,12 @@ class GitTree:
             oids.append(entry.oid)
         found = self._reader.read(oids, self._limit)
         return {path: data for path, (_, _, data) in zip(wanted, found, strict=True)}
+
+    def export(self, entries: Mapping[str, Entry], dest: Path) -> None:
+        """Write some of its files below `dest`, all or nothing; see `export.export`."""
+        from gitops_cli.adapters.git.export import export  # noqa: PLC0415 - few readers of trees write them
+
+        export(self._reader, entries, dest)
 
 
 def check_paths(entries: Iterable[Entry]) -> None:
