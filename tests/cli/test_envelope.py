@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = [name for name, _leaf in leaves()]
-ERROR = {"code", "stage", "cause", "file", "line", "changed", "next"}
+ERROR = {"code", "stage", "cause", "file", "line", "changed", "next", "also"}
 NEEDS = {
     "migrate create": ["a change"],
     "remote init": ["/proc/gitops-remote"],
     "demo": ["/proc/gitops-demo"],
+    "agent": ["--once"],
 }
 
 

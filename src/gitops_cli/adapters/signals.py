@@ -49,6 +49,12 @@ def requested() -> bool:
     return _state.requested
 
 
+def wait() -> None:
+    """Do nothing until a signal comes. Raises `Stopped`."""
+    while True:
+        signal.pause()
+
+
 def ignore() -> None:
     """Let nothing stop what is left of a release that is published."""
     _state.published = True

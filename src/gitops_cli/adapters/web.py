@@ -31,3 +31,13 @@ def page(url: str, timeout: float, limit: int = 1 << 20) -> str:
         return f"{error.code} {error.reason}"
     except OSError as error:
         raise Unavailable(f"{url} does not answer ({error})", code="web.no-answer") from error
+
+
+def show(url: str) -> bool:
+    """Open a page in the person's browser; False where there is none."""
+    import webbrowser  # noqa: PLC0415 - for one command only
+
+    try:
+        return webbrowser.open(url)
+    except webbrowser.Error:
+        return False

@@ -42,9 +42,12 @@ ROOT: dict[str, Leaf | Group] = {
         {
             "init": Leaf(_COMMANDS + "remote_init", "Make a remote: repository, hooks, remote.yaml."),
             "show": Leaf(_COMMANDS + "remote_show", "Say what a remote releases, and where."),
+            "rbac": Leaf(_COMMANDS + "remote_rbac", "Print the least rights that a cluster must give."),
         },
         "Make and show remotes.",
     ),
+    "open": Leaf(_COMMANDS + "open", "Open the page of a service."),
+    "agent": Leaf(_COMMANDS + "agent", "Keep what runs equal to what was released."),
     "recover": Leaf(_COMMANDS + "recover", "Settle what a crash left, and start what should run."),
     "down": Leaf(_COMMANDS + "down", "Stop everything that a remote runs."),
     "demo": Leaf(_COMMANDS + "demo", "Tell the whole story on this machine, in a new folder."),

@@ -15,16 +15,23 @@ if TYPE_CHECKING:
     from gitops_cli.scaffold.known import Known
 
 
-def overview(known: Known) -> dict[str, Any]:
+def overview(known: Known, *, ask: bool = False) -> dict[str, Any]:
     """Say, for each environment, what was released last, what runs now and how far the branch is ahead.
 
-    A remote on this machine is asked itself; of any other, git knows what was released.
+    A remote on this machine is asked itself, and with `ask` its clusters; of any other, git knows what was
+    released. Raises `Refused`.
     """
     home = known.home
+    if home is None and ask:
+        raise Refused(
+            f"{known.remote} is not on this machine, and git cannot ask what runs there",
+            code="status.elsewhere",
+            next_command="gitops status",
+        )
     if home is None:
         found = {name: _from_record(known, name) for name in known.environments()}
     else:
-        found = {standing.name: msgspec.to_builtins(standing) for standing in releases.status(home)}
+        found = {standing.name: msgspec.to_builtins(standing) for standing in releases.status(home, ask=ask)}
     for name, told in found.items():
         told["newest"] = _short(next((each.told for each in known.releases(name)), None))
         told["refused"] = _short(next(iter(known.not_released(name)), None))

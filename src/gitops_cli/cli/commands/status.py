@@ -16,6 +16,7 @@ from gitops_cli.scaffold.status import of_commit, overview
 def command(
     commit: Annotated[str, typer.Argument(metavar="[COMMIT]", help="Ask after this commit.")] = "",
     *,
+    live: Annotated[bool, typer.Option("--live", help="Ask the cluster too: pods, drift.")] = False,
     remote: RemoteName = "gitops",
     as_json: AsJson = False,
 ) -> Result:
@@ -25,7 +26,7 @@ def command(
     if commit:
         found = of_commit(known, commit)
         return Result(data=found, lines=tuple(_of_commit(found)))
-    data = overview(known)
+    data = overview(known, ask=live)
     lines = [line for told in data["environments"].values() for line in _environment(told)]
     return Result(data=data, lines=tuple(lines) or (f"{remote} has no releases yet",))
 
@@ -77,6 +78,8 @@ def _live(live: dict[str, Any] | None, commit: str) -> list[str]:
     if commit and live["commit"] != commit:
         running = live["commit"][:7] or "nothing"
         lines.append(f"  drift: {running} runs, not {commit[:7]} (next: gitops recover)")
+    elif live["detail"].get("asked") is False:
+        lines.append("  what runs there: gitops status --live")
     elif commit and not live["processes"] and not live["detail"].get("ready"):
         return ["  nothing runs (next: gitops recover)"]
     for process in live["processes"]:
@@ -87,4 +90,6 @@ def _live(live: dict[str, Any] | None, commit: str) -> list[str]:
         if not process["ready"]:
             parts.append(f"see: gitops logs --app {process['workload']}")
         lines.append(f"  {process['workload']}: {', '.join(parts)}")
+    lines += [f"  drift: {line} (next: gitops recover)" for line in live["detail"].get("drift", ())]
+    lines += [f"  {line}" for line in live["detail"].get("frozen", ())]
     return lines + [f"  {name}: {url}" for name, url in sorted(live["urls"].items())]
