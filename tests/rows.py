@@ -1,7 +1,7 @@
 """A pytest plugin: which test shows which row of the list of bad inputs. With `--rows` a gap fails the run.
 
-`row` marks name the rows. Tests that this run leaves out for their mark `crash` count as shown by
-`nox -s crash`; tests that failed or were skipped count for nothing.
+`row` marks name the rows. Tests that this run leaves out for their mark `crash` or `cluster` count as shown
+by the session of that name; tests that failed or were skipped count for nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 WANTED = (
-    3, *range(5, 9), 10, 13, *range(17, 21), *range(23, 26), 27, 28,
+    3, *range(5, 9), 10, 13, *range(17, 21), *range(23, 26), *range(27, 35),
     *range(36, 40), *range(56, 64), 65, *range(73, 77),
 )  # fmt: skip
-"""The rows that the release on one machine must show."""
+"""The rows that a release on one machine must show, and those of what no cluster is asked."""
 _KEY = "gitops-rows"
+SESSIONS = ("cluster", "crash")
+"""Marks of tests that a session of the same name runs; a test with both marks is of the first."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +36,11 @@ def rows_of(item: pytest.Item) -> list[int]:
     return sorted({number for mark in item.iter_markers("row") for number in mark.args})
 
 
+def session_of(item: pytest.Item) -> str | None:
+    """Name the nox session that runs a test, if it is not `tests`."""
+    return next((session for session in SESSIONS if item.get_closest_marker(session)), None)
+
+
 class Rows:
     """Collects on each worker, tells on the controller."""
 
@@ -48,9 +55,10 @@ class Rows:
         for item in items:
             numbers = rows_of(item)
             item.user_properties.append((_KEY, numbers))
-            if item.get_closest_marker("crash"):
+            session = session_of(item)
+            if session is not None:
                 for number in numbers:
-                    self.elsewhere[number].add(item.nodeid)
+                    self.elsewhere[number].add(f"{item.nodeid} (nox -s {session})")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found = [value for key, value in report.user_properties if key == _KEY]
@@ -78,9 +86,10 @@ class Rows:
         return [number for number in WANTED if not self.shown(number)]
 
     def shown(self, number: int) -> list[str]:
-        """Name the tests that show a row, those of `nox -s crash` last."""
-        here = sorted(self.passed[number] - self.failed[number])
-        return here + [f"{name} (nox -s crash)" for name in sorted(self.elsewhere[number] - set(here))]
+        """Name the tests that show a row, those of other sessions last."""
+        here = self.passed[number] - self.failed[number]
+        elsewhere = {name for name in self.elsewhere[number] if name.split(" (nox")[0] not in here}
+        return sorted(here) + sorted(elsewhere)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.config.getoption("--rows"):

@@ -18,7 +18,7 @@ from gitops_cli.adapters.git.repo import Repo
 from gitops_cli.adapters.home import Home
 from gitops_cli.config.load import load_manifests, load_project
 from gitops_cli.targets.local import LocalTarget
-from gitops_cli.targets.local.memory import Memory
+from gitops_cli.targets.memory import Memory
 from gitops_cli.targets.protocol import AppSet
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from gitops_cli.adapters.git.repo import Repo
 from gitops_cli.errors import Failed
 from gitops_cli.targets.local import LocalTarget
-from gitops_cli.targets.local.memory import Memory
+from gitops_cli.targets.memory import Memory
 from tests.local.conftest import APP, Shop
 
 DOCKERFILE = """\

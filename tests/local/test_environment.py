@@ -11,7 +11,7 @@ import pytest
 from gitops_cli.adapters import secrets as operator
 from gitops_cli.errors import Failed, Refused, StepTimeout
 from gitops_cli.targets.local.environment import expand
-from gitops_cli.targets.local.memory import Memory
+from gitops_cli.targets.memory import Memory
 from gitops_cli.targets.protocol import Task
 from tests.local.conftest import APP, READY, Shop, alive, deployment, eventually, processes_of, service
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from gitops_cli.errors import Unhealthy
-from gitops_cli.targets.local.memory import Memory
+from gitops_cli.targets.memory import Memory
 from tests.local.conftest import APP, READY, Shop, alive, deployment, eventually, refused, service
 
 NEVER = "readinessProbe: {httpGet: {path: /never, port: http}, periodSeconds: 1}"

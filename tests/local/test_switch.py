@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gitops_cli.targets.local.memory import Memory
 from gitops_cli.targets.local.supervisor.forwarder import Listener, Upstream, bind
+from gitops_cli.targets.memory import Memory
 from tests.local.conftest import APP, READY, Shop, deployment, service
 
 if TYPE_CHECKING:

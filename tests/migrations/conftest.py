@@ -82,9 +82,13 @@ class NoTarget:
     """The migrations' part of a target."""
 
     environments: tuple[str, ...] = ()
+    rolling: tuple[str, ...] = ()
 
     def libraries(self, wanted: object) -> Sequence[str]:
         return self.environments
+
+    def overlap(self, wanted: object) -> Sequence[str]:
+        return self.rolling
 
 
 @dataclass
@@ -173,7 +177,7 @@ class World:
             home=self.home,
             environment=environment,
             repo=Repo(self.git / ".git"),
-            target=self.target,  # type: ignore[arg-type]  # only `libraries` is asked here
+            target=self.target,  # type: ignore[arg-type]  # only these two are asked here
             level=self.level,
             watch=self.heard,
             transcript=Transcript(self.heard),

@@ -66,6 +66,7 @@ def test_a_push_of_the_same_tree_moves_the_ref_and_builds_nothing(fresh: Site) -
     assert "nothing to do" in text
     assert "build" not in text
     assert fresh.tip == fresh.git("rev-parse", "HEAD")
+    assert releases.status(fresh.home)[0].live.commit == fresh.tip
     after = json.loads(fresh.snapshot())
     assert after["processes"] == json.loads(before)["processes"]
     assert after["database"] == json.loads(before)["database"]

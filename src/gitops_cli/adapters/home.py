@@ -47,6 +47,10 @@ class Home:
         """Where the `local` target keeps what an environment runs."""
         return self.state / "local" / file_name(environment)
 
+    def kubernetes(self, environment: str) -> Path:
+        """Where the `kubernetes` target keeps what an environment has in its cluster."""
+        return self.state / "kubernetes" / file_name(environment)
+
     def kept(self, environment: str) -> Path:
         """Where rows go that a rollback drops."""
         return self.state / "kept" / file_name(environment)

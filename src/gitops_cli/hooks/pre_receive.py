@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gitops_cli.pipeline.model import RefUpdate
+    from gitops_cli.pipeline.protocol import Watcher
 
 _LONGEST = 1 << 16
 """Bytes of standard input: ten refs need a tenth of it."""
@@ -41,7 +42,7 @@ def main(parent: int) -> int:
         home = home_of_cwd()
         lines = read_lines()
         with Repo(home.repo, quarantine_of(os.environ, str(home.repo))) as repo:
-            check(home, repo, lines, read_options(os.environ))
+            check(home, repo, lines, read_options(os.environ), output)
         seen.remember(home, parent, lines)
     except GitopsError as error:
         output.refuses(error)
@@ -97,7 +98,7 @@ def read_options(environ: Mapping[str, str]) -> list[str]:
     return options
 
 
-def check(home: Home, repo: Repo, lines: bytes, options: Sequence[str]) -> None:
+def check(home: Home, repo: Repo, lines: bytes, options: Sequence[str], watch: Watcher) -> None:
     """Check one push, cheapest rules first. Raises `GitopsError`."""
     updates = [rules.parse_update(line) for line in lines.split(b"\n")[:-1]]
     if not lines.endswith(b"\n"):
@@ -116,7 +117,7 @@ def check(home: Home, repo: Repo, lines: bytes, options: Sequence[str]) -> None:
         incoming.check_sizes(repo)
     from gitops_cli import releases  # noqa: PLC0415 - a push that a rule refuses needs none of it
 
-    releases.validate_push(home, repo, updates, options)
+    releases.validate_push(home, repo, updates, options, watch)
 
 
 def refuse_damaged(repo: Repo) -> None:

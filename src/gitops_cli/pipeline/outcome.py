@@ -91,6 +91,7 @@ def reason(error: BaseException) -> str:
     else:
         text = ": ".join(part for part in (error.place, error.cause) if part)
         text += f"; next: {error.next_command}" if error.next_command else ""
+        text += "".join(f"; also {line}" for line in error.also)
     return clean(text)
 
 

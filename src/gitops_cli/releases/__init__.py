@@ -18,11 +18,12 @@ from gitops_cli.adapters.postgres import server
 from gitops_cli.errors import GitopsError
 from gitops_cli.releases import moving, running, settling
 from gitops_cli.releases.held import hold
-from gitops_cli.steps import catalogue
+from gitops_cli.steps import catalogue, granting
 from gitops_cli.steps.broken import refuse_broken_refs
-from gitops_cli.steps.content import load_content
+from gitops_cli.steps.content import content_for, load_past
+from gitops_cli.steps.foresight import foresee
 from gitops_cli.steps.standing import Standing, standing
-from gitops_cli.steps.surroundings import surroundings
+from gitops_cli.steps.surroundings import allowed_level, surroundings
 from gitops_cli.steps.validate import check_follows
 
 if TYPE_CHECKING:
@@ -47,17 +48,19 @@ UNCHANGED = (catalogue.Publish,)
 """The pushed tree is the live one: nothing to do but to move the ref."""
 
 
-def validate_push(home: Home, repo: Repo, updates: Sequence[RefUpdate], options: Sequence[str]) -> None:
+def validate_push(
+    home: Home, repo: Repo, updates: Sequence[RefUpdate], options: Sequence[str], watch: Watcher
+) -> None:
     """Say in pre-receive what the release would say first; reads the quarantine, changes nothing."""
-    del options  # the hook has checked them against the list
     around = surroundings(home, repo)
     found = moving.bound(around, updates)
     if found is not None:
         update, environment = found
         moving.check_freeze(environment)
-        content = load_content(repo.tree(update.new))
+        content = content_for(environment.name, repo, update.new, home, lambda: allowed_level(around.remote))
         live = records.released(repo, environment.name)
-        check_follows(content, load_content(repo.tree(live.commit)) if live.commit else None)
+        check_follows(content, load_past(repo.tree(live.commit)) if live.commit else None)
+        foresee(around, environment, (update.new, content), options, watch)
 
 
 def receive(
@@ -84,7 +87,7 @@ def _release(held: Held, commit: str, updates: Sequence[RefUpdate], options: Seq
     release = running.begin(held, commit, updates=updates, options=options)
     unchanged = running.is_live(held, release)
     if unchanged:
-        for line in settling.heal(held):  # it was released; after a reboot it may not run
+        for line in settling.heal(held, insist=False):  # it was released; after a reboot it may not run
             held.watch.says(line)
         held.watch.says(f"nothing to do: the tree of {commit[:7]} is the one that runs")
     running.run(held, release, UNCHANGED if unchanged else RELEASE)
@@ -122,7 +125,7 @@ def recover(home: Home, watch: Watcher) -> list[str]:
         for environment in around.remote.environments.values():
             try:
                 with hold(around, environment, watch) as held:
-                    said += _recover(held)
+                    said += _tend(held, heal=True, insist=True)
             except GitopsError as error:
                 failures.append(error)
     for later in failures[1:]:
@@ -132,20 +135,40 @@ def recover(home: Home, watch: Watcher) -> list[str]:
     return said
 
 
-def _recover(held: Held) -> list[str]:
+def tend(home: Home, name: str, watch: Watcher, *, heal: bool) -> list[str]:
+    """Do the same for one environment, as the agent does it: what is fought over is left alone.
+
+    Without `heal` it looks at this machine alone: cut-off releases, followed branches.
+    """
+    with surroundings(home) as around, hold(around, around.environment(name), watch) as held:
+        return _tend(held, heal=heal, insist=False)
+
+
+def _tend(held: Held, *, heal: bool, insist: bool) -> list[str]:
     said = settling.settle(held, RELEASE)
     try:
         if held.environment.release == "following":
             said += _catch_up(held)
     finally:  # what was released is to run, also when what follows it cannot be
-        said += settling.heal(held)
+        said += settling.heal(held, insist=insist) if heal else []
     return said
 
 
-def status(home: Home) -> list[Standing]:
-    """Tell how every environment stands. Changes nothing, waits for nobody."""
+def status(home: Home, *, ask: bool = False) -> list[Standing]:
+    """Tell how every environment stands; with `ask`, its cluster too. Changes nothing, waits for nobody."""
     with surroundings(home) as around:
-        return [standing(around, environment) for environment in around.remote.environments.values()]
+        found = around.remote.environments.values()
+        return [standing(around, environment, ask=ask) for environment in found]
+
+
+def rbac(home: Home, name: str, *, whole: bool = False) -> str:
+    """Write the rights in its cluster that an environment needs; without a name, the only one in a cluster.
+
+    `whole`: not only for the newest commit, but for everything that any project may bring.
+    Raises `Refused` when there is none, or more than one to choose from.
+    """
+    with surroundings(home) as around:
+        return granting.rbac(around, granting.chosen(around, name), whole=whole)
 
 
 def down(home: Home, watch: Watcher) -> list[str]:
@@ -153,6 +176,9 @@ def down(home: Home, watch: Watcher) -> list[str]:
     said = []
     with surroundings(home) as around:
         for environment in around.remote.environments.values():
+            if environment.kubernetes is not None:
+                said.append(f"{environment.name} runs on: it is in a cluster, not on this machine")
+                continue
             with hold(around, environment, watch) as held:
                 held.context().target.stop()
                 said.append(f"{environment.name} is stopped")

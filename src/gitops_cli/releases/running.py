@@ -49,9 +49,11 @@ def begin(
 
 
 def is_live(held: Held, release: Release) -> bool:
-    """Say whether the release asks for the tree that was released last."""
+    """Say whether the release asks for the tree that was released last, and to where it goes now."""
     before = records.released(held.around.repo, held.environment.name)
-    return release.tree == before.tree and release.kind == "push" and "redeploy" not in release.options
+    if release.tree != before.tree or release.kind != "push" or "redeploy" in release.options:
+        return False
+    return held.context().serves(release.tree)
 
 
 def run(held: Held, release: Release, steps: Sequence[StepClass]) -> Finished:

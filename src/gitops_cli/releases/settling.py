@@ -49,7 +49,7 @@ def behind(held: Held) -> str:
     return "" if commit == records.released(held.around.repo, held.environment.name).commit else commit
 
 
-def heal(held: Held) -> list[str]:
+def heal(held: Held, *, insist: bool) -> list[str]:
     """Make what runs equal to what was released last. Says, a line each, what it changed."""
     live = records.released(held.around.repo, held.environment.name)
     context = held.context()
@@ -59,4 +59,4 @@ def heal(held: Held) -> list[str]:
         if server.status(held.around.home) is None:
             said.append("started the embedded PostgreSQL")
         server.ensure(held.around.home)
-    return [*said, *context.target.heal(wanted)]
+    return [*said, *context.target.heal(wanted, insist=insist)]

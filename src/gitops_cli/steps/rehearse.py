@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gitops_cli.errors import BadMigration
 from gitops_cli.steps import database
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Rehearse:
         foresight.refuse_loss(job, rehearsal)
         for line in (*rehearsal.notes, *foresight.warnings(job, rehearsal)):
             context.watch.says(line)
-        small = msgspec.structs.replace(rehearsal, sql=(), touched=(), notes=())
+        _refuse_overlap(context, release, job, rehearsal)
+        small = msgspec.structs.replace(rehearsal, sql=(), touched=(), notes=(), unbearable=())
         record.note(change=msgspec.to_builtins(change), found=msgspec.to_builtins(small))
         return f"{change.title()}, {_shown(job, rehearsal)}"
 
@@ -80,6 +82,35 @@ class Rehearse:
         """Remove the exported files."""
         del record
         database.forget_exports(self._context, release)
+
+
+def _refuse_overlap(context: Context, release: Release, job: Job, rehearsal: Rehearsal) -> None:
+    """Refuse what the old version cannot bear, where it serves on while the new one starts.
+
+    Raises `BadMigration` with the way out: both versions work on the schema, or nobody is served meanwhile.
+    """
+    if not rehearsal.unbearable:
+        return
+    rolling = context.target.overlap(context.wanted(release))
+    if not rolling:
+        return
+    told = [
+        f"{found.what} ({job.files.get(found.revision, found.revision)})" for found in rehearsal.unbearable
+    ]
+    who = ", ".join(rolling)
+    if "expect-downtime" in release.options:
+        for line in told:
+            context.watch.says(f"warning: old pods of {who} will stumble over this: {line}")
+        return
+    first = rehearsal.unbearable[0]
+    again = "gitops rollback -o expect-downtime" if job.change.goes_down else "git push -o expect-downtime"
+    raise BadMigration(
+        f"old and new pods of {who} overlap during the rollout, and the old ones cannot bear this: "
+        f"{'; '.join(told)}",
+        code="migration.overlap",
+        file=job.files.get(first.revision, ""),
+        next_command=f"expand in one push and contract in a later one, or use strategy Recreate, or: {again}",
+    )
 
 
 def _shown(job: Job, rehearsal: Rehearsal) -> str:

@@ -37,20 +37,24 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: str
 
 
-def standing(around: Surroundings, environment: Environment) -> Standing:
+def standing(around: Surroundings, environment: Environment, *, ask: bool = False) -> Standing:
     """Look, without a lock and without changing anything."""
     live = records.released(around.repo, environment.name)
     tip = around.repo.resolve(environment.ref)
     found = around.journal(environment.name).open_release()
+    context = around.context(environment, SILENT)
+    running = context.target.live(ask=ask)
+    if running.commit != live.commit and live.commit and context.serves(live.tree):
+        running = msgspec.structs.replace(running, commit=live.commit)  # a push that changed nothing
     return Standing(
         name=environment.name,
         branch=environment.branch,
-        target=environment.target,
+        target=environment.target_name,
         mode=environment.release,
         tip=tip,
         released=live,
         ahead=around.repo.count(live.commit, tip) if tip else 0,
-        live=around.context(environment, SILENT).target.live(),
+        live=running,
         open_release=found.number if found else 0,
         sandbox=_sandbox(around),
     )

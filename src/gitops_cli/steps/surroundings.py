@@ -18,6 +18,7 @@ from gitops_cli.targets.catalogue import make_target
 if TYPE_CHECKING:
     from gitops_cli.adapters.home import Home
     from gitops_cli.pipeline.protocol import Watcher
+    from gitops_cli.steps.content import Content
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,15 @@ class Surroundings:
                 next_command="put it back, then: gitops recover",
             ) from None
 
-    def context(self, environment: Environment, watch: Watcher, lock_fds: tuple[int, ...] = ()) -> Context:
-        """Put together what the steps of one release share."""
+    def context(
+        self,
+        environment: Environment,
+        watch: Watcher,
+        lock_fds: tuple[int, ...] = (),
+        *,
+        contents: dict[str, Content] | None = None,
+    ) -> Context:
+        """Put together what the steps of one release share; `contents` are of commits that were read."""
         level = allowed_level(self.remote)
         transcript = Transcript(watch)
         return Context(
@@ -65,6 +73,7 @@ class Surroundings:
             watch=transcript,
             transcript=transcript,
             lock_fds=lock_fds,
+            contents=contents or {},
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitops_cli.adapters import clock, web
+from gitops_cli.adapters import clock
 from gitops_cli.errors import Failed
 from gitops_cli.steps.base import ReadingStep
 from gitops_cli.steps.jobs import allowed_seconds, run_checks
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gitops_cli.config.project import Check
     from gitops_cli.pipeline.model import Release
     from gitops_cli.pipeline.protocol import Record
+    from gitops_cli.targets.protocol import Target
 
 
 class Verify(ReadingStep):
@@ -30,22 +31,24 @@ class Verify(ReadingStep):
         """Run every check."""
         wanted = self._context.wanted(release)
         count = run_checks(self._context, wanted, record)
-        urls = self._context.target.live().urls
         for name, check in wanted.project.checks.items():
             if check.http:
-                _ask(name, check, urls, allowed_seconds(self._context, check.timeout_seconds))
+                seconds = allowed_seconds(self._context, check.timeout_seconds)
+                _ask(name, check, self._context.target, seconds)
                 count += 1
         return f"{count} check{'s'[: count != 1]}" if count else "no checks"
 
 
-def _ask(name: str, check: Check, urls: dict[str, str], seconds: float) -> None:
+def _ask(name: str, check: Check, target: Target, seconds: float) -> None:
     """Ask until it answers with 2xx or 3xx or the check's time is over."""
-    url = urls.get(check.service) or next(iter(urls.values()), "")
-    if not url:
-        raise Failed(f"check {name} needs a Service with a port, and there is none", code="verify.no-service")
     deadline = clock.monotonic() + seconds
     while True:
-        status, reason = web.answers(url.rstrip("/") + check.http, timeout=seconds)
+        answer = target.answers(check.service, check.http, timeout=seconds)
+        if answer is None:
+            raise Failed(
+                f"check {name} needs a Service with a port, and there is none", code="verify.no-service"
+            )
+        status, reason = answer
         if 200 <= status < 400:  # noqa: PLR2004 - HTTP success and redirection
             return
         if clock.monotonic() > deadline:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 def make_target(home: Home, environment: Environment, repo: Repo, level: Level) -> Target:
     """Make the target that an environment is bound to."""
+    at = environment.kubernetes
+    if at is not None:
+        from gitops_cli.targets.kubernetes.target import KubernetesTarget  # noqa: PLC0415 - as below
+
+        return KubernetesTarget(home, environment, at)
     from gitops_cli.targets.local import LocalTarget  # noqa: PLC0415 - loaded by releases that need it
 
     return LocalTarget(

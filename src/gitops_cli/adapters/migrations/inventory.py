@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 QUERY = """
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, coalesce(pg_relation_filenode(c.oid), 0)::bigint,
        c.relispartition, a.attnum::int, a.attname::text, format_type(a.atttypid, a.atttypmod),
-       a.attgenerated::text
+       a.attgenerated::text, a.attnotnull, a.atthasdef OR a.attidentity <> ''
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'gitops')
@@ -34,6 +34,14 @@ class Column(msgspec.Struct, frozen=True):
     name: str
     type: str
     generated: bool
+    not_null: bool = False
+    filled: bool = False
+    """It has a default, or is an identity: an INSERT may leave it out."""
+
+    @property
+    def required(self) -> bool:
+        """Whether an INSERT that does not know it fails."""
+        return self.not_null and not self.filled and not self.generated
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -79,10 +87,11 @@ def quote(name: str) -> str:
 def inventory(rows: Rows) -> Inventory:
     """Read the rows of `QUERY`."""
     found: Inventory = {}
-    for oid, schema, name, filenode, partition, attnum, column, kind, generated in rows:
+    for oid, schema, name, filenode, partition, attnum, *column in rows:
         table = found.setdefault(oid, Table(oid, schema, name, filenode, bool(partition), {}))
         if attnum is not None:
-            table.columns[attnum] = Column(column, kind, bool(generated))
+            title, kind, generated, not_null, filled = column
+            table.columns[attnum] = Column(title, kind, bool(generated), bool(not_null), bool(filled))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gitops_cli.adapters.migrations import inside, schemas
+from gitops_cli.adapters.migrations.bearing import Break, breaks
 from gitops_cli.adapters.migrations.inventory import Risk, risks
 from gitops_cli.adapters.migrations.ledger import Ledger
 from gitops_cli.adapters.migrations.problems import ChildGone, MigrationFailed, as_error
@@ -56,6 +57,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     sql: tuple[tuple[str, str], ...] = ()
     """What ran, by revision: for the linter."""
     notes: tuple[str, ...] = ()
+    unbearable: tuple[Break, ...] = ()
+    """What the version before cannot bear while it still runs."""
 
 
 def rehearse(job: Job, recorded: Ledger = Ledger()) -> Rehearsal:  # noqa: B008 - frozen
@@ -108,8 +111,11 @@ def _there(job: Job, session: Session, *, first: bool, exact: bool) -> tuple[Reh
     """Run the change and commit it on the copy; tell what it did, and the schema at each stop."""
     session.begin(job.settings(job.limits.rehearsal))
     schema, tables = inside.schema(session), inside.tables(session)
-    parts = list(_run(session, job.change, tables, stepwise=not first))
-    ran, now, left = [part for part, _ in parts], parts[-1][1], inside.tables(session)
+    parts, steps = [], []
+    for part in _run(session, job.change, tables, stepwise=not first):
+        parts.append(part)
+        steps.append((part[0].revisions[-1].revision, inside.tables(session)))
+    ran, now, left = [part for part, _ in parts], parts[-1][1], steps[-1][1]
     session.commit()
     schemas.keep(job.home, now)
     gone = risks(tables, left, rewrites=True)
@@ -121,6 +127,7 @@ def _there(job: Job, session: Session, *, first: bool, exact: bool) -> tuple[Reh
         risks=tuple(risk for risk in gone if risk.why != "rewritten"),
         rewritten=tuple((risk.schema, risk.table) for risk in gone if risk.why == "rewritten"),
         touched=tuple(_touched(tables, ran)),
+        unbearable=breaks(tables, steps),
         sql=tuple(pair for part in ran for pair in part.captured),
     )
     return found, [schema, *(mark for _, mark in parts)]

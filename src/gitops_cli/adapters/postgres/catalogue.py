@@ -120,7 +120,8 @@ SELECT 'rule', rel.q || ' ' || quote_ident(rulename), json_build_array(pg_get_ru
   FROM pg_rewrite r JOIN rel ON rel.oid = ev_class WHERE rulename <> '_RETURN'
 UNION ALL
 SELECT 'sequence', q, json_build_array(format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin,
-    seqcache, seqcycle, (SELECT format('%s.%s', d.refobjid::regclass, d.refobjsubid) FROM pg_depend d
+    seqcache, seqcycle, (SELECT format('%s.%I', d.refobjid::regclass, o.attname) FROM pg_depend d
+       JOIN pg_attribute o ON o.attrelid = d.refobjid AND o.attnum = d.refobjsubid
       WHERE d.objid = rel.oid AND d.classid = 'pg_class'::regclass AND deptype IN ('a','i') LIMIT 1))::text
   FROM rel JOIN pg_sequence s ON s.seqrelid = rel.oid
 UNION ALL

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gitops_cli.adapters import clock
+from gitops_cli.adapters import clock, web
 from gitops_cli.errors import GitopsError, Unavailable, Unhealthy
 from gitops_cli.pipeline.protocol import SILENT
 from gitops_cli.targets.local import inventory, reading
@@ -14,12 +15,14 @@ from gitops_cli.targets.local.compile import compile_set, images
 from gitops_cli.targets.local.housekeeping import tidy
 from gitops_cli.targets.local.images import prepare_images
 from gitops_cli.targets.local.inventory import Inventory, SetSpec
-from gitops_cli.targets.local.memory import Memory
 from gitops_cli.targets.local.secrets import Store
 from gitops_cli.targets.local.tasks import container_for, run_task
+from gitops_cli.targets.memory import Memory
+from gitops_cli.targets.protocol import Door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from threading import Event
 
     from gitops_cli.adapters.git.repo import Repo
     from gitops_cli.adapters.home import Home
@@ -32,6 +35,8 @@ RETIRE_SECONDS = 2.0
 PUT_BACK_SECONDS = 30.0
 """How long `put_back` waits for the old set to be ready again; the supervisor goes on by itself."""
 STEP_SECONDS = 5.0
+GUARD_SECONDS = 5.0
+"""Between two looks at whether the supervisor lives."""
 MOST_GRACE = 60.0
 
 
@@ -60,13 +65,22 @@ class LocalTarget:
         self._store = Store(home, environment, secrets)
         self._supervisor = Supervisor(home, environment, level)
 
-    def live(self) -> Live:
+    def live(self, *, ask: bool = False) -> Live:
         """Say what runs now; works with a dead supervisor too."""
+        del ask  # the supervisor is asked always: it is near
         return reading.live(self._folder, self._supervisor)
 
     def plan(self, wanted: AppSet) -> Sequence[str]:
         """Compare with what serves."""
         return reading.plan(self._folder, compile_set(wanted, self._repo, self._home, key="plan"))
+
+    def foresee(self, wanted: AppSet, watch: Watcher) -> None:
+        """Foresee nothing: what this machine cannot run, `check` refuses."""
+
+    def overlap(self, wanted: AppSet) -> Sequence[str]:
+        """Name nothing: a forwarder goes over at one moment, and what the old version still does is short."""
+        del wanted
+        return ()
 
     def check(self, wanted: AppSet) -> None:
         """Refuse what processes of one machine cannot be. Raises `BadInput`, `Refused`."""
@@ -147,6 +161,12 @@ class LocalTarget:
             task, container_for(task, spec, found), place, self._store, services, record=record, watch=watch
         )
 
+    def answers(self, service: str, path: str, *, timeout: float) -> tuple[int, str] | None:
+        """Ask a Service at its stable port; without one of that name, the first."""
+        urls = self.live().urls
+        url = urls.get(service) or next(iter(urls.values()), "")
+        return web.answers(url.rstrip("/") + path, timeout=timeout) if url else None
+
     def put_back(self, record: Record) -> None:
         """Let what ran before serve again. It works from any process, any number of times."""
         key = str(record.facts.get("set") or "")
@@ -180,8 +200,9 @@ class LocalTarget:
             self._supervisor.ask_if_alive("settle", seconds=RETIRE_SECONDS)
         tidy(self._home, self._environment)
 
-    def heal(self, wanted: AppSet | None) -> Sequence[str]:
+    def heal(self, wanted: AppSet | None, *, insist: bool = True) -> Sequence[str]:
         """Make what runs equal to `wanted`: after a reboot, a killed supervisor, a lost state folder."""
+        del insist  # nobody else starts processes here
         said: list[str] = []
         try:
             found = inventory.load(self._folder)
@@ -240,9 +261,22 @@ class LocalTarget:
             except OSError:  # it died just now
                 self._supervisor.ensure()
 
+    def guard(self, wake: Callable[[], None], stop: Event) -> None:
+        """Look whether the supervisor lives: it looks after everything else."""
+        while not stop.wait(GUARD_SECONDS):
+            if inventory.load(self._folder).sets and self._supervisor.identity() is None:
+                wake()
+
     def logs(self, service: str, *, follow: bool, lines: int) -> Iterator[str]:
         """Give what the processes of a service or workload printed. Hostile: whoever prints escapes."""
         return reading.logs(self._folder, service, follow=follow, lines=lines)
+
+    @contextmanager
+    def door(self, service: str) -> Iterator[Door | None]:
+        """Give the stable port's URL."""
+        urls = self.live().urls
+        url = urls.get(service, "") if service else next(iter(urls.values()), "")
+        yield Door(url, lasts=True) if url else None
 
     def stop(self) -> None:
         """Stop every process and the supervisor; the inventory stays, `heal` starts it again."""

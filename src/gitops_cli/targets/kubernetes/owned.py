@@ -1,0 +1,58 @@
+"""Which part of a live object is ours: what `fieldsV1` of our entry names, cut out of the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+def owned_part(live: dict[str, Any], manager: str) -> dict[str, Any]:
+    """Give the object as we last applied it: kind, name, and the fields that are still ours."""
+    metadata = live.get("metadata") or {}
+    fields = next(
+        (
+            entry.get("fieldsV1") or {}
+            for entry in metadata.get("managedFields") or ()
+            if entry.get("manager") == manager and entry.get("operation") == "Apply"
+        ),
+        {},
+    )
+    part = part_of(live, fields)
+    named = {name: metadata[name] for name in ("name", "namespace") if metadata.get(name)}
+    part["metadata"] = {**(part.get("metadata") or {}), **named}
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], **part}
+
+
+def part_of(live: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """Give what one entry's fieldsV1 names of a live object."""
+    found = _cut(live, fields) if fields else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _cut(value: Any, fields: dict[str, Any]) -> Any:
+    """Keep what a tree of fields names: `f:` a field, `k:` a list's member by its keys, `v:` by its value."""
+    if not fields:  # a leaf, or a part that is ours as a whole
+        return value
+    inner = {name: below for name, below in fields.items() if name != "."}  # the dot is the part itself
+    if isinstance(value, dict):
+        names = [(name.removeprefix("f:"), below) for name, below in inner.items() if name.startswith("f:")]
+        return {name: _cut(value[name], below) for name, below in names if name in value}
+    if isinstance(value, list):
+        return [part for name, below in inner.items() for part in _members(value, name, below)]
+    return value
+
+
+def _members(items: list[Any], name: str, below: dict[str, Any]) -> list[Any]:
+    kind, _, text = name.partition(":")
+    if kind not in ("k", "v"):
+        return []
+    wanted = msgspec.json.decode(text)
+    if kind == "v":
+        return [item for item in items if item == wanted][:1]
+    found = [
+        item
+        for item in items
+        if isinstance(item, dict) and all(item.get(key) == value for key, value in wanted.items())
+    ]
+    return [_cut(item, below) for item in found[:1]]

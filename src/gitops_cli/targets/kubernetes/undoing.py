@@ -1,0 +1,135 @@
+"""Putting back: the set before is applied again, and what the failed release created is removed.
+
+Works from inventory and cluster alone, from any process, any number of times: nothing that it does depends
+on how far the release came. Only objects that the release touched are looked at, and of those only what
+differs from before is sent.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gitops_cli.adapters import clock
+from gitops_cli.adapters.kubernetes.client import seen_of
+from gitops_cli.adapters.kubernetes.problems import ApiProblem
+from gitops_cli.errors import Failed, StepTimeout, Unavailable
+from gitops_cli.targets.kubernetes import recreate
+from gitops_cli.targets.kubernetes.applying import kind_of
+from gitops_cli.targets.kubernetes.ledger import row_of
+from gitops_cli.targets.kubernetes.rendering import HASH
+from gitops_cli.targets.kubernetes.stages import CRD, staged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gitops_cli.adapters.kubernetes.objects import Key, Seen
+    from gitops_cli.targets.kubernetes.cluster import Cluster
+    from gitops_cli.targets.kubernetes.inventory import Item, SetSpec
+    from gitops_cli.targets.kubernetes.ledger import Ledger
+    from gitops_cli.targets.kubernetes.rendering import Rendered
+
+GONE_SECONDS = 60.0
+"""Until what was created is gone: a Namespace ends only when everything in it has."""
+PAUSE = 0.2
+
+
+def put_back(cluster: Cluster, spec: SetSpec, before: SetSpec | None) -> list[Rendered]:
+    """Undo what the release of a set did; give the objects that were applied again. Raises `GitopsError`."""
+    touched = spec.touched
+    if not touched:
+        return []
+    live, ledger = cluster.look(touched, spec.project), cluster.state.ledger()
+    changed = [item for item in touched if item.act != "create"]
+    restored = _restore(cluster, changed, _former(cluster, spec, before), live, ledger) if changed else []
+    created = [item for item in touched if item.act == "create"]
+    remove(cluster, created, live, spec.project)
+    ledger.drop(item.key for item in created)
+    cluster.state.save_ledger(ledger)
+    return restored
+
+
+def _former(cluster: Cluster, spec: SetSpec, before: SetSpec | None) -> dict[Key, Rendered]:
+    """Give the objects as they were: of the set before, or what was ours of those that no set named."""
+    found: dict[Key, Rendered] = {}
+    if before is not None:
+        with suppress(Unavailable):  # lost: then the plan has kept what was ours of each object
+            found = {one.key: one for one in cluster.state.bodies(before.key).objects}
+    return found | {one.key: one for one in cluster.state.bodies(spec.key).before}
+
+
+def _restore(
+    cluster: Cluster,
+    changed: Sequence[Item],
+    former: Mapping[Key, Rendered],
+    live: Mapping[Key, Seen],
+    ledger: Ledger,
+) -> list[Rendered]:
+    restored: list[Rendered] = []
+    for stage in staged(changed, lambda item: item.key):
+        todo = []
+        for item in stage:
+            one, seen = former.get(item.key), live.get(item.key)
+            if one is None:
+                raise Failed(f"what {item.key.title()} was before is lost", code="kubernetes.former")
+            if seen is None or seen.deleting or not _is(seen, one, cluster, ledger):
+                todo.append(one)
+        answers = cluster.all([partial(_put, cluster, one, live.get(one.key)) for one in todo])
+        manager = cluster.at.field_manager
+        ledger.add(
+            row_of(seen_of(answer), one.hash, manager) for one, answer in zip(todo, answers, strict=True)
+        )
+        restored += todo
+    return restored
+
+
+def _is(seen: Seen, one: Rendered, cluster: Cluster, ledger: Ledger) -> bool:
+    """Say whether a live object is what it was: nothing of the release has reached it."""
+    return seen.annotations.get(HASH) == one.hash and ledger.untouched(
+        seen, one.hash, cluster.at.field_manager
+    )
+
+
+def _put(cluster: Cluster, one: Rendered, seen: Seen | None) -> dict[str, Any]:
+    """Apply a former object; where the release had created it anew, that is what it takes to go back too."""
+    kind = kind_of(cluster, one)
+    if seen is not None and seen.deleting:
+        recreate.delete_and_wait(cluster, kind, one.key, seen.uid)
+    try:
+        return cluster.client.apply(kind, one.key.namespace, one.body)
+    except ApiProblem as problem:
+        if seen is None or not recreate.immutable_fields(problem):
+            raise
+        try:
+            cluster.client.create(kind, one.key.namespace, one.body, dry_run=True)
+        except ApiProblem as second:
+            if not recreate.is_valid(second):
+                raise
+        return recreate.recreate(cluster, kind, one, seen.uid)
+
+
+def remove(cluster: Cluster, items: Sequence[Item], live: Mapping[Key, Seen], project: str) -> None:
+    """Delete objects that are there and ours, what stands on others first, and wait until they are gone."""
+    doomed = [item for item in items if item.key in live]
+    for stage in staged(doomed, lambda item: item.key, backwards=True):
+        cluster.all([partial(_delete, cluster, item, live[item.key]) for item in stage])
+    until = clock.monotonic() + GONE_SECONDS
+    while doomed:
+        still = cluster.look(doomed, project)
+        doomed = [item for item in doomed if (seen := still.get(item.key)) and seen.uid == live[item.key].uid]
+        if doomed and clock.monotonic() > until:
+            raise StepTimeout(
+                f"{doomed[0].key.title()} was deleted {GONE_SECONDS:g} s ago and is still there",
+                code="kubernetes.not-gone",
+            )
+        if doomed:
+            clock.pause(PAUSE)
+    if any((item.key.group, item.key.kind) == CRD for item in items):
+        cluster.client.kinds().refresh()
+
+
+def _delete(cluster: Cluster, item: Item, seen: Seen) -> bool:
+    """Delete exactly the object that was seen: one that took its place meanwhile is somebody else's."""
+    kind = cluster.kind(item)
+    return kind is not None and cluster.client.delete(kind, item.key.namespace, item.key.name, uid=seen.uid)

@@ -1,0 +1,129 @@
+"""kill -9 at each point of a release to a real API server: after recovery all is old or all is new."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cluster.parts import wait
+from tests.kubernetes.shop import config_map, deployment, service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.kubernetes.shop import Shop
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+ROOT = Path(__file__).parents[2]
+OLD = {
+    "deploy/a.yaml": config_map("a", x="1"),
+    "deploy/frozen.yaml": config_map("frozen", x="1") + "immutable: true\n",
+    "deploy/gone.yaml": config_map("gone", x="1"),
+    "deploy/service.yaml": service("web"),
+    "deploy/web.yaml": deployment("web"),
+}
+NEW = {
+    "deploy/a.yaml": config_map("a", x="2"),
+    "deploy/b.yaml": config_map("b", x="2"),
+    "deploy/frozen.yaml": config_map("frozen", x="2") + "immutable: true\n",
+    "deploy/service.yaml": service("web", 81),
+    "deploy/web.yaml": deployment("web", note="new"),
+}
+
+
+def points(shop: Shop, *commits: str) -> Iterator[dict[str, Any]]:
+    """Give what became of each point; the program goes on when the next one is asked for."""
+    command = [sys.executable, "-m", "tests.kubernetes.victim", str(shop.site.home.path), *commits]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        for line in program.stdout:
+            yield json.loads(line)
+            program.stdin.write("\n")
+            program.stdin.flush()
+    assert program.returncode == 0
+
+
+def pictures(shop: Shop) -> tuple[dict[str, Any], dict[str, Any], str, str]:
+    """Release the old version, the new one and the old one again; give both pictures and commits."""
+    shop.site.release("Old", OLD)
+    old, before = shop.site.tip, shop.everything()
+    shop.site.git("rm", "-q", "deploy/gone.yaml")
+    shop.site.release("New", NEW)
+    new, after = shop.site.tip, shop.everything()
+    shop.site.git("rm", "-rq", "deploy")
+    shop.site.release("Old again", OLD)
+    assert shop.everything() == before
+    return before, after, old, new
+
+
+@pytest.mark.row(60)
+def test_killed_at_each_point_of_a_release(shop: Shop) -> None:
+    before, after, old, new = pictures(shop)
+    seen = set()
+    for told in points(shop, old, new):
+        assert shop.everything() == (after if told["moved"] else before), told
+        assert told["twice"] == [], told
+        assert shop.is_settled(), told
+        seen.add((told["status"], told["moved"]))
+    assert told["told"][0] == told["point"] > 60
+    assert seen == {(9, False), (9, True), (0, True)}
+
+
+@pytest.mark.row(60)
+def test_killed_at_each_point_of_a_release_that_is_refused(shop: Shop) -> None:
+    before, _, old, _ = pictures(shop)
+    quota = {"metadata": {"name": "few"}, "spec": {"hard": {"count/services": "2"}}}
+    shop.cluster.api.post(shop.path("resourcequotas"), quota)
+    path = shop.path("resourcequotas", "few")
+
+    def one_is_used() -> bool:
+        """Say whether the server has counted what was removed: it does so in its own time."""
+        used = shop.cluster.api.get(path).get("status", {}).get("used", {})
+        return bool(used.get("count/services") == "1")
+
+    wait("the quota", one_is_used)
+    two = {"deploy/more.yaml": service("more"), "deploy/most.yaml": service("most")}
+    new = shop.site.commit("Refused", NEW | two)  # each alone would do, so no dry run sees it
+    shop.site.git("push", "-q", "gitops", "main:refs/heads/elsewhere")
+    seen = set()
+    for told in points(shop, old, new):
+        assert not told["moved"], told
+        assert shop.everything() == before, told
+        assert told["twice"] == [], told
+        assert shop.is_settled(), told
+        seen.add(told["status"])
+        wait("the quota", one_is_used)
+    assert "exceeded quota" in told["told"][-1], told
+    assert told["told"][0] == told["point"] > 60
+    assert seen == {9, 0}
+
+
+@pytest.mark.row(82)
+def test_killed_at_each_point_of_a_heal(shop: Shop) -> None:
+    shop.site.release("Old", OLD)
+    before = shop.everything()
+
+    def change() -> None:
+        shop.edit("configmaps", "a", {"data": {"x": "by hand"}})
+        shop.cluster.api.delete(shop.path("configmaps", "gone"))
+        shop.edit("configmaps", "frozen", {"metadata": {"annotations": {"gitops-cli/hash": None}}})
+
+    change()
+    seen = set()
+    for told in points(shop):
+        assert shop.everything() == before, told
+        assert told["twice"] == [], told
+        assert shop.is_settled(), told
+        seen.add(told["status"])
+        change()
+    assert told["told"][0] == told["point"] > 20
+    assert len([line for line in told["told"][1] if line.startswith("drift: ")]) == 3
+    assert seen == {9, 0}

@@ -1,0 +1,153 @@
+"""A release that fails on its way: what it changed is what it was, what it created is gone."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path  # noqa: TC003 - pytest reads the annotation
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gitops_cli.errors import Stuck
+from tests.cluster.api import Answer
+from tests.cluster.parts import wait
+from tests.kubernetes.gate import Gate
+from tests.kubernetes.shop import config_map, deployment, service
+
+if TYPE_CHECKING:
+    from tests.kubernetes.shop import Shop
+
+pytestmark = pytest.mark.cluster
+FIRST = {
+    "deploy/a.yaml": config_map("a", x="1"),
+    "deploy/frozen.yaml": config_map("frozen", x="1") + "immutable: true\n",
+    "deploy/kept.yaml": config_map("kept", x="1"),
+    "deploy/service.yaml": service("web"),
+}
+SECOND = {
+    "deploy/a.yaml": config_map("a", x="2", y="new"),
+    "deploy/b.yaml": config_map("b", x="1"),
+    "deploy/frozen.yaml": config_map("frozen", x="2") + "immutable: true\n",
+    "deploy/service.yaml": service("web", 81, sessionAffinity="ClientIP"),
+}
+NEVER_READY = {"deploy/web.yaml": deployment("web", replicas=1)}
+
+
+def test_a_rollout_that_fails_puts_everything_back(shop: Shop) -> None:
+    shop.site.release("First", FIRST)
+    before = shop.everything()
+    told = shop.site.refused(SECOND | NEVER_READY)
+    assert "production is as it was before" in told
+    assert shop.everything() == before
+    shop.site.git("revert", "--no-edit", "HEAD")
+    shop.site.release("Without", SECOND)
+    assert shop.get("configmaps", "a")["data"] == {"x": "2", "y": "new"}
+
+
+def test_a_first_release_that_fails_leaves_nothing(shop: Shop) -> None:
+    shop.site.refused(FIRST | NEVER_READY)
+    assert shop.everything() == {}
+    assert shop.state_files() <= {
+        "access.json",
+        "discovery.json",
+        "inventory.json",
+        "ledger.json",
+        "rights.json",
+    }
+
+
+@pytest.mark.row(78)
+def test_the_second_of_five_objects_is_refused(shop: Shop) -> None:
+    shop.site.release("First", {"deploy/a.yaml": config_map("a", x="1")})
+    before = shop.everything()
+    raw = shop.get("configmaps", "a")
+    hard = {"hard": {"count/configmaps": "4"}}  # a, kube-root-ca.crt and two more
+    shop.cluster.api.post(shop.path("resourcequotas"), {"metadata": {"name": "few"}, "spec": hard})
+    quota = shop.path("resourcequotas", "few")
+    wait(
+        "the quota",
+        lambda: shop.cluster.api.get(quota).get("status", {}).get("used", {}).get("count/configmaps") == "2",
+    )
+    five = {f"deploy/n{number}.yaml": config_map(f"n{number}", x="1") for number in range(4)}
+    told = shop.site.refused(five | {"deploy/a.yaml": config_map("a", x="2")})
+    assert "plan: 4 created, 1 changed" in told  # no dry run can see a sum
+    assert "exceeded quota: few" in told
+    assert shop.everything() == before
+    for field in ("uid", "creationTimestamp", "labels", "annotations"):
+        assert shop.get("configmaps", "a")["metadata"][field] == raw["metadata"][field]
+
+
+def test_a_namespace_that_a_failed_release_created_is_gone_again(shop: Shop) -> None:
+    name = shop.elsewhere("{clusterScoped: [Namespace]}")
+    namespace = {"deploy/namespace.yaml": f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"}
+    told = shop.site.refused(
+        namespace
+        | {"deploy/a.yaml": config_map("a", x="1"), "deploy/bad.yaml": service("bad", type="Nonsense")}
+    )
+    assert f"(not asked of the server: it waits for Namespace {name})" in told
+    assert "Nonsense" in told
+    with pytest.raises(Answer, match="404"):
+        shop.cluster.api.get(f"/api/v1/namespaces/{name}")
+    shop.site.git("rm", "-q", "deploy/bad.yaml")
+    shop.site.release("Without")
+    assert shop.cluster.api.get(f"/api/v1/namespaces/{name}/configmaps/a")["data"] == {"x": "1"}
+    shop.cluster.api.delete(f"/api/v1/namespaces/{name}")
+
+
+def test_a_definition_that_a_failed_release_created_is_gone_again(shop: Shop) -> None:
+    shop.remote(f'{{clusterScoped: [CustomResourceDefinition], kinds: ["{shop.group}/v1/Gadget"]}}')
+    shop.site.refused(shop.gadget(size=1) | NEVER_READY)
+    with pytest.raises(Answer, match="404"):
+        shop.cluster.api.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.{shop.group}")
+
+
+def test_what_no_set_names_is_put_back_as_it_was_ours(shop: Shop) -> None:
+    shop.site.release("First", FIRST)
+    (shop.state() / "inventory.json").unlink()
+    before = shop.everything()
+    shop.site.refused(SECOND | NEVER_READY)
+    assert shop.everything() == before
+
+
+@pytest.mark.row(79)
+def test_the_server_is_gone_while_undoing(shop: Shop, tmp_path: Path) -> None:
+    shop.site.release("First", FIRST)
+    before, tip = shop.everything(), shop.site.tip
+    gate = Gate(shop.credential, tmp_path)
+    shop.remote(kubeconfig=gate.kubeconfig, unschedulable=60)
+    shop.site.commit("Second", SECOND | NEVER_READY)
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(shop.site.push)
+        wait("the rollout", lambda: "deployments/web" in shop.everything())
+        gate.shut()
+        pushed = pushing.result()
+    assert "could not be taken back" in pushed.text
+    assert shop.site.tip == tip
+    again = shop.site.push()
+    assert again.code != 0
+    assert "API server" in again.text
+    with pytest.raises(Stuck, match="could not be taken back"):
+        shop.recover()
+    gate.open()
+    assert any("undone" in line for line in shop.recover())
+    gate.shut()
+    assert shop.everything() == before
+    assert shop.site.tip == tip
+
+
+def test_the_next_push_settles_what_is_stuck(shop: Shop, tmp_path: Path) -> None:
+    shop.site.release("First", FIRST)
+    gate = Gate(shop.credential, tmp_path)
+    shop.remote(kubeconfig=gate.kubeconfig, unschedulable=60)
+    shop.site.commit("Second", SECOND | NEVER_READY)
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(shop.site.push)
+        wait("the rollout", lambda: "deployments/web" in shop.everything())
+        gate.shut()
+        assert "could not be taken back" in pushing.result().text
+    shop.remote()
+    shop.site.git("rm", "-q", "deploy/web.yaml")
+    told = shop.site.release("Mended")
+    assert "had been cut off; undone" in told
+    assert shop.get("configmaps", "a")["data"] == {"x": "2", "y": "new"}
+    assert "deployments/web" not in shop.everything()
