@@ -24,6 +24,8 @@ KINDS = {
     for name, kind in vars(errors).items()
     if inspect.isclass(kind) and issubclass(kind, errors.GitopsError)
 }
+RECORDS = {"Problem": "Refused", "_Meaning": "Failed"}
+"""Records that carry a code to the place where it is raised, and as what: cause first, then `code`."""
 ANYWHERE = -1
 UNKNOWN = "…"
 """Stands for a value that only a run would give."""
@@ -92,9 +94,10 @@ class Finder:
     def _follow(self, place: Place, known: Mapping[str, str]) -> None:
         """Note a class, or go on into a function; `known`: what the parameters around it are."""
         given = {name: _texts(value, known, place) for name, value in self._arguments(place).items()}
-        if place.name in KINDS:
+        kind = RECORDS.get(place.name, place.name)
+        if kind in KINDS:
             for code in filter(_CODE.fullmatch, given.get("code", ())):
-                self._note(code, place.name, given.get("cause", []))
+                self._note(code, kind, given.get("cause", []))
             return
         function = self._carrier(place)
         inner = [
@@ -116,12 +119,22 @@ def error_codes(source: Path) -> dict[str, Code]:
     finder = Finder(modules)
     for name, kind in KINDS.items():
         finder.found[kind.default_code].kinds.add(name)
-    found = dict(finder.found)
+    found, raised = dict(finder.found), dict(finder.found)
     for module in modules:
         for code in _in_tables(module, set(found)):
-            of_word = [told.kinds for other, told in found.items() if _word(other) == _word(code)]
-            found[code] = Code(kinds=set.union(*of_word))
+            beside = [
+                raised[text].kinds for text in _strings(module) & set(raised) if _word(text) == _word(code)
+            ]
+            found[code] = Code(kinds=set.union(*beside))
     return found
+
+
+def _strings(module: ast.Module) -> set[str]:
+    return {
+        node.value
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
 
 
 def _word(code: str) -> str:
@@ -178,11 +191,7 @@ def _assigned(name: ast.Name, place: Place) -> ast.expr | None:
 
 def _in_tables(module: ast.Module, known: set[str]) -> Iterator[str]:
     """Give the codes that stand in a table of a module which raises others with the same first word."""
-    texts = {
-        node.value
-        for node in ast.walk(module)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    texts = _strings(module)
     words = {_word(text) for text in texts & known if "." in text}
     for text in sorted(texts - known):
         if "." in text and _CODE.fullmatch(text) and _word(text) in words and not text.endswith(_FILES):
