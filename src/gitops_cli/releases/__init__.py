@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gitops_cli.adapters import records
 from gitops_cli.adapters.git.settings import refuse_unless_sound
 from gitops_cli.adapters.postgres import server
@@ -176,12 +178,16 @@ def down(home: Home, watch: Watcher) -> list[str]:
     said = []
     with surroundings(home) as around:
         for environment in around.remote.environments.values():
+            here, ended = environment, f"{environment.name} is stopped"
             if environment.kubernetes is not None:
                 said.append(f"{environment.name} runs on: it is in a cluster, not on this machine")
-                continue
-            with hold(around, environment, watch) as held:
+                if not home.local(environment.name).is_dir():
+                    continue
+                here = msgspec.structs.replace(environment, target="local")
+                ended = f"what ran of {environment.name} on this machine before is stopped"
+            with hold(around, here, watch) as held:
                 held.context().target.stop()
-                said.append(f"{environment.name} is stopped")
+                said.append(ended)
     if server.stop(home):
         said.append("the embedded PostgreSQL is stopped")
     return said
