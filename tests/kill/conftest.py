@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@pytest.fixture
+def scene(staged: Scene) -> Iterator[Scene]:
+    """The scene of the file."""
+    yield staged
+    staged.tidy()
+
+
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A site with its first version live."""
     site = make_site(tmp_path_factory.mktemp("site"))
     try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gitops_cli.errors import GitopsError
+from gitops_cli.pipeline.journal import Journal
 from tests.kill import family
 from tests.support.site import migration
 
@@ -43,7 +46,7 @@ class Scene:
     def start(self) -> None:
         """Release the first version, with rows that nobody may lose."""
         family.catch_orphans()
-        self.site.release(files={"page.txt": Version(1, "").page})
+        self.site.release("Version 1", {"page.txt": Version(1, "").page})
         self.live = Version(1, self.site.tip)
         self.site.sql("insert into items (name) select 'row ' || n from generate_series(1, 50) n")
 
@@ -69,6 +72,16 @@ class Scene:
         """Commit a version on top of the one that was pushed last, wherever that came to."""
         self.live, self.wanted = self.next(), None
         return self.next()
+
+    def tidy(self) -> None:
+        """After a test that failed: let the next one begin with whatever is live."""
+        if Journal(self.site.home.journal("production")).open_release() is not None:
+            with suppress(GitopsError):
+                self.site.recover()
+        if self.site.tip != self.live.commit:
+            self.forget()
+            number = int(self.site.git("log", "-1", "--format=%s").removeprefix("Version "))
+            self.live = Version(number, self.site.tip)
 
     def forget(self) -> None:
         """Drop the commits that were not released."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,6 +79,26 @@ def test_killed(
         assert "bug of gitops" not in flight.said
     assert scene.site.tip == (wanted.commit if outcome == "new" else scene.live.commit)
     told(record_property, victim, at or "over", outcome)
+
+
+@pytest.mark.row(69)
+@pytest.mark.parametrize(
+    "point", ["note rehearse", "done migrate", "note publish", "done publish", "settled"]
+)
+def test_asked_to_stop(scene: Scene, record_property: Callable[[str, object], None], point: str) -> None:
+    """SIGTERM, twice: the hook undoes or is done already, and tells the pusher which; nothing is left to do."""
+    scene.next()
+    before = scene.picture()
+    with Flight(scene.site) as flight:
+        at = flight.stop_at(point)
+        for _ in range(2):
+            os.kill(flight.hook, signal.SIGTERM)
+            flight.go_on()
+        code = flight.over()
+        outcome = scene.judge(before)
+        assert outcome == ("new" if code == 0 else "old"), flight.said
+        assert outcome == "new" or "stopped by SIGTERM" in flight.said
+    told(record_property, "hook (TERM)", at, outcome)
 
 
 def test_the_records_are_those_of_a_release(scene: Scene) -> None:
