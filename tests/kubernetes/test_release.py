@@ -60,6 +60,14 @@ def test_a_push_that_touches_no_manifest_sends_nothing(shop: Shop, audit: Audit)
     assert [request.verb for request in seen.requests] == ["list", "list"]  # the same tree: is it all there?
 
 
+@pytest.mark.row(19, 82)
+def test_a_push_of_the_same_tree_puts_back_what_was_changed_by_hand(shop: Shop) -> None:
+    shop.site.release("First", TWO)
+    shop.edit("configmaps", "settings", {"data": {"colour": "by hand"}})
+    assert "drift: ConfigMap settings: data.colour" in shop.site.release("Again")
+    assert shop.get("configmaps", "settings")["data"] == {"colour": "red"}
+
+
 def test_what_is_left_out_goes_after_publishing(shop: Shop) -> None:
     shop.site.release("First", TWO | {"deploy/more.yaml": config_map("more", a="b")})
     shop.cluster.api.post(shop.path("configmaps"), {"metadata": {"name": "other"}})
