@@ -51,6 +51,7 @@ def recover(site: Site) -> str:
 
 def is_told_apart(site: Site) -> None:
     """Check that what runs is what the ref names, and that nothing is left open."""
+    site.git("fetch", "-q", "gitops")
     (standing,) = releases.status(site.home)
     assert standing.released.commit == standing.tip == site.tip
     assert (standing.open_release, standing.ahead) == (0, 0)
