@@ -6,13 +6,12 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.cluster.build import kept_places
 
-if TYPE_CHECKING:
-    import pytest
-
+pytest.register_assert_rewrite("tests.support", "tests.kill", "tests.kubernetes")  # their asserts show the diff
 pytest_plugins = (
     "tests.rows",
     "tests.crash.counted",
