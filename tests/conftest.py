@@ -11,7 +11,8 @@ import pytest
 
 from tests.cluster.build import kept_places
 
-pytest.register_assert_rewrite("tests.support", "tests.kill", "tests.kubernetes")  # their asserts show the diff
+# helpers assert too, and then the difference is wanted
+pytest.register_assert_rewrite("tests.support", "tests.kill", "tests.kubernetes")
 pytest_plugins = (
     "tests.rows",
     "tests.crash.counted",

@@ -47,7 +47,10 @@ def _processes(home: Home) -> list[str]:
     ours = {pid for pid, command in commands.items() if needle in command or home.digest.encode() in command}
     while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
         ours |= more
-    lines = [commands.get(pid, b"").replace(b"\0", b" ").decode("utf-8", "replace").strip() for pid in ours]
+    # a worker of the server that was forked just now still has the server's own command line
+    forked = {pid for pid in ours if commands.get(pid) == commands.get(parents.get(pid, 0))}
+    alive = [commands.get(pid, b"") for pid in ours - forked if commands.get(pid)]  # a zombie has none
+    lines = [command.replace(b"\0", b" ").decode("utf-8", "replace").strip() for command in alive]
     # the workers of the server come and go by themselves
     return sorted(_PORT.sub("PORT", line) for line in lines if not line.startswith("postgres: "))
 
