@@ -52,7 +52,7 @@ def below(top: int) -> dict[int, str]:
             with suppress(OSError):
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
                 found[pid] = words.decode("utf-8", "replace").strip()
-    return found
+    return {pid: words for pid, words in found.items() if words}  # one without any has just ended
 
 
 def mine() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitops_cli.adapters import processes, records, seen
+from gitops_cli.adapters import leftovers, processes, records, seen
 from gitops_cli.adapters.git import refs
 from gitops_cli.adapters.postgres import server
 from gitops_cli.pipeline import recover as recovery
@@ -35,6 +35,7 @@ def settle(held: Held, steps: Sequence[StepClass]) -> list[str]:
     pin(around, environment, "")
     journal.prune()
     seen.sweep(around.home)
+    leftovers.sweep(around.home.state)
     if finished is not None:
         ending = "finished" if finished.outcome == "released" else "undone"
         said.append(f"release {finished.release.number} of {environment.name} had been cut off; {ending}")
