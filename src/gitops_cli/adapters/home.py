@@ -63,12 +63,17 @@ class Home:
         """
         return Path("/var/lib/gitops", self.digest) if os.geteuid() == 0 else self.state / "postgres"
 
+    @property
+    def runtime_place(self) -> Path:
+        """Where the folder of `runtime` is, made or not."""
+        return Path(f"/tmp/gitops-{os.geteuid()}-{self.digest}")  # noqa: S108 - owner and kind are checked
+
     def runtime(self) -> Path:
         """Make and give a short folder for Unix sockets: their paths end at 107 bytes.
 
         Raises `Unavailable` when somebody else made it first.
         """
-        path = Path(f"/tmp/gitops-{os.geteuid()}-{self.digest}")  # noqa: S108 - owner and kind are checked below
+        path = self.runtime_place
         path.mkdir(mode=_PASSABLE, exist_ok=True)
         found = path.lstat()
         if found.st_uid != os.geteuid() or not path.is_dir() or path.is_symlink():

@@ -1,33 +1,44 @@
-"""What a kill in the middle of `write_atomic` leaves: a temporary file named after the process that wrote."""
+"""What a kill in the middle of writing leaves: temporary names that hold the pid of who wrote.
+
+.NAME.PID.tmp     a file of `write_atomic`, a folder that was being exported
+relay-PID-TOKEN   the folder of a relay's socket
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitops_cli.adapters import processes
+from gitops_cli.adapters.files import remove_tree
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from gitops_cli.adapters.home import Home
 
-_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
-_NOT_OURS = frozenset({"cache", "views", "exports"})
-"""Folders of pushed files and of dependencies: large, and who makes them mends them."""
-
-
-def sweep(top: Path) -> None:
-    """Remove the temporary files of processes that have ended, everywhere below a folder."""
-    for folder, folders, names in os.walk(top):
-        folders[:] = [name for name in folders if name not in _NOT_OURS]
-        for name in names:
-            found = _TEMPORARY.fullmatch(name)
-            if found is not None and not _lives(int(found[1])):
-                with suppress(OSError):
-                    os.unlink(os.path.join(folder, name))  # noqa: PTH108, PTH118 - os.walk gives strings
+_NAME = re.compile(r"(?:\..+\.(\d+)\.tmp|relay-(\d+)-[0-9a-f]+)")
+_PUSHED = frozenset({"views", "exports"})
+"""Folders of folders that hold pushed files, which may be called anything."""
+_CACHE = "cache"
+"""Not looked at: it is large, and who fills it begins anew."""
 
 
-def _lives(pid: int) -> bool:
-    who = processes.identity(pid)
-    return who is not None and processes.alive(who)
+def sweep(home: Home) -> None:
+    """Remove what processes that have ended were writing."""
+    for top in (home.state, home.runtime_place):
+        for folder, folders, names in os.walk(top):
+            for name in [*names, *folders]:
+                if _abandoned(name):
+                    remove_tree(Path(folder, name))
+            if os.path.basename(folder) in _PUSHED:  # noqa: PTH119 - os.walk gives strings
+                folders.clear()
+            folders[:] = [name for name in folders if name != _CACHE]
+
+
+def _abandoned(name: str) -> bool:
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return False
+    who = processes.identity(int(found[1] or found[2]))
+    return who is None or not processes.alive(who)

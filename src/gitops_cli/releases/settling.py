@@ -35,7 +35,7 @@ def settle(held: Held, steps: Sequence[StepClass]) -> list[str]:
     pin(around, environment, "")
     journal.prune()
     seen.sweep(around.home)
-    leftovers.sweep(around.home.state)
+    leftovers.sweep(around.home)
     if finished is not None:
         ending = "finished" if finished.outcome == "released" else "undone"
         said.append(f"release {finished.release.number} of {environment.name} had been cut off; {ending}")

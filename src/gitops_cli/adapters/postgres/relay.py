@@ -53,7 +53,7 @@ class Relay:
     def __init__(self, home: Home, url: str) -> None:
         """`url` is the database's address over TCP. Raises `Unavailable` when it cannot be read."""
         self.upstream = Upstream.of(url)
-        self.socket_dir: Path = home.runtime() / f"relay-{secrets.token_hex(8)}"
+        self.socket_dir: Path = home.runtime() / f"relay-{os.getpid()}-{secrets.token_hex(4)}"
         self.url = urls.over_socket(
             self.socket_dir,
             _PORT,

@@ -9,7 +9,7 @@ from gitops_cli.adapters.flock import Flock
 from gitops_cli.errors import GitopsError
 from gitops_cli.targets.local import inventory
 from gitops_cli.targets.local.images import views
-from gitops_cli.targets.local.install import MARK_SUFFIX
+from gitops_cli.targets.local.install import MARK_SUFFIX, SOURCE_SUFFIX
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,9 @@ def tidy(home: Home, environment: str) -> None:
     marks = sorted(cache.glob(f"*{MARK_SUFFIX}"), key=_age, reverse=True)
     idle = [m for m in marks if str(cache / m.name.removesuffix(MARK_SUFFIX)) not in used]
     for mark in idle[KEEP:]:
-        _forget(mark, cache / mark.name.removesuffix(MARK_SUFFIX))
+        _forget(mark, finished=True)
+    for mark in _unfinished(cache):
+        _forget(mark, finished=False)
 
 
 def _used(home: Home) -> set[str]:
@@ -53,12 +55,21 @@ def _remove(folder: Path, used: set[str]) -> None:
         remove_tree(path)
 
 
-def _forget(mark: Path, place: Path) -> None:
+def _unfinished(cache: Path) -> set[Path]:
+    """Name the marks that folders of dependencies lack: who made them was killed, or is just making them."""
+    names = [path.name for path in cache.iterdir() if path.is_dir()] if cache.is_dir() else []
+    marks = {cache / f"{name.removesuffix(SOURCE_SUFFIX)}{MARK_SUFFIX}" for name in names}
+    return {mark for mark in marks if not mark.exists()}
+
+
+def _forget(mark: Path, *, finished: bool) -> None:
     """Remove one folder of dependencies unless somebody is just making it; the mark goes first."""
     lock = Flock(mark.with_suffix(".lock"))
     if lock.attempt():
         try:
-            mark.unlink(missing_ok=True)
-            remove_tree(place)
+            if mark.exists() is finished:  # else somebody has just made it
+                mark.unlink(missing_ok=True)
+                for name in (mark.stem, f"{mark.stem}{SOURCE_SUFFIX}"):
+                    remove_tree(mark.with_name(name))
         finally:
             lock.leave()

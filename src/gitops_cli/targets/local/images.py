@@ -143,9 +143,9 @@ def _make_view(view: Path, tree: str, repo: Repo, dockerfile: Dockerfile, image:
         os.utime(view)
         return
     private_dir(view.parent)
-    token = secrets.token_hex(4)
-    source = view.with_name(f".{view.name}.{token}.tree")
-    temporary = view.with_name(f".{view.name}.{token}.tmp")
+    token = f"{secrets.token_hex(4)}.{os.getpid()}.tmp"  # the pid tells whether somebody still writes
+    source = view.with_name(f".{view.name}.tree.{token}")
+    temporary = view.with_name(f".{view.name}.{token}")
     try:
         repo.export(tree, source)
         for path in ("", *image.mounts, image.workdir):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gitops_cli.targets.local.dependencies import Plan
 
 MARK_SUFFIX = ".complete"
+SOURCE_SUFFIX = ".source"
 SECONDS = 900.0
 """For one installation, and for the wait until somebody else's is done."""
 LIMITS = sandbox.Limits(processes=1024, open_files=8192, file_size=4 << 30, tmpfs=2 << 30)
@@ -109,7 +110,7 @@ class _Workshop:
 
     def make(self, export: Callable[[Path], None]) -> None:
         """Install; leave nothing behind when it fails."""
-        source = self._place.with_name(f"{self._place.name}.source")
+        source = self._place.with_name(f"{self._place.name}{SOURCE_SUFFIX}")
         for path in (self._place, source):
             remove_tree(path)
         try:
