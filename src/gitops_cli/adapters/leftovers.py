@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"(?:\..+\.(\d+)\.tmp|relay-(\d+)-[0-9a-f]+)")
 _PUSHED = frozenset({"views", "exports"})
 """Folders of folders that hold pushed files, which may be called anything."""
-_CACHE = "cache"
-"""Not looked at: it is large, and who fills it begins anew."""
+_LARGE = frozenset({"cache", "postgres"})
+"""Not looked at: who fills them begins anew, or mends them."""
 
 
 def sweep(home: Home) -> None:
@@ -33,7 +33,7 @@ def sweep(home: Home) -> None:
                     remove_tree(Path(folder, name))
             if os.path.basename(folder) in _PUSHED:  # noqa: PTH119 - os.walk gives strings
                 folders.clear()
-            folders[:] = [name for name in folders if name != _CACHE]
+            folders[:] = [name for name in folders if name not in _LARGE]
 
 
 def _abandoned(name: str) -> bool:
