@@ -126,6 +126,13 @@ class Shop:
         """Give the kubeconfig of the account that may do what `gitops remote rbac` prints, and no more."""
         return self.site.home.path / least.KUBECONFIG
 
+    def database(self, url: str) -> None:
+        """Give the environment a database."""
+        home = self.site.home
+        (home.path / "db-url").write_text(url)
+        text = home.config.read_text().replace("database: none", 'database: {url: "file:db-url"}')
+        home.config.write_text(text)
+
     def path(self, plural: str, name: str = "", api: str = "/api/v1") -> str:
         """Give the path of a kind's objects, or of one."""
         return f"{api}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")

@@ -8,10 +8,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
+from gitops_cli.adapters import templates
+from gitops_cli.adapters.postgres import server, urls
 from tests.cluster.parts import wait
-from tests.kubernetes.shop import config_map, deployment, service
+from tests.kubernetes.shop import GITOPS, config_map, deployment, service
+from tests.support.cluster import cluster
+from tests.support.site import migration
+from tests.support.snapshot import database_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,3 +133,50 @@ def test_killed_at_each_point_of_a_heal(shop: Shop) -> None:
     assert told["told"][0] == told["point"] > 20
     assert len([line for line in told["told"][1] if line.startswith("drift: ")]) == 3
     assert seen == {9, 0}
+
+
+@pytest.mark.row(60)
+def test_killed_at_each_record_of_a_release_with_a_migration(shop: Shop, tmp_path: Path) -> None:
+    """Objects and database go together, wherever the release died."""
+    with cluster(tmp_path / "database") as home:
+        running = server.status(home)
+        assert running is not None
+        with psycopg.connect(running.admin_url, autocommit=True) as admin:
+            admin.execute("create role shop login password 'shop'")
+            admin.execute("create database shop owner shop")
+        admin_url = urls.with_database(running.admin_url, "shop")
+        info = psycopg.conninfo.conninfo_to_dict(admin_url)
+        shop.database(f"postgresql://shop:shop@/shop?host={info['host']}&port={info['port']}")
+
+        def picture() -> dict[str, Any]:
+            found = database_picture(admin_url)
+            found["rows"].pop("gitops.ledger")  # it tells of every migration there and back
+            return {"objects": shop.everything(), "database": found}
+
+        note = migration("0002", "0001", "alter table items add note text", "alter table items drop note")
+        first = {
+            "gitops.yaml": GITOPS + "migrations: migrations\n",
+            "migrations/env.py": templates.read("project/migrations/env.py"),
+            "migrations/versions/0001_items.py": migration(
+                "0001", None, "create table items (id serial primary key, name text)", "drop table items"
+            ),
+            "deploy/a.yaml": config_map("a", x="1"),
+            "deploy/web.yaml": deployment("web", strategy="Recreate"),
+        }
+        shop.site.release("Old", first)
+        with psycopg.connect(admin_url, autocommit=True) as admin:
+            admin.execute("insert into items (name) values ('kept')")
+        old, before = shop.site.tip, picture()
+        second = {"deploy/a.yaml": config_map("a", x="2"), "migrations/versions/0002_note.py": note}
+        shop.site.release("New", second)
+        new, after = shop.site.tip, picture()
+        shop.site.git("rm", "-q", "migrations/versions/0002_note.py")
+        shop.site.release("Old again", {"deploy/a.yaml": config_map("a", x="1")})
+        assert picture() == before
+        seen = set()
+        for told in points(shop, old, new, "records"):
+            assert picture() == (after if told["moved"] else before), told
+            assert told["twice"] == [], told
+            seen.add((told["status"], told["moved"]))
+        assert told["told"][0] == told["point"] > 15
+        assert seen == {(9, False), (9, True), (0, True)}

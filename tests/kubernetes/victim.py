@@ -1,6 +1,7 @@
 """Runs as a program: one release for each point, in a fork that kills itself there with a real SIGKILL.
 
 victim.py HOME OLD NEW      prints a line of JSON for each point: what recovery made of it
+victim.py HOME OLD NEW records   the points are the records of the journal alone, each once it is on disk
 victim.py HOME              the same of a heal: the test changes something by hand before each
 
 A point lies before and after each request to the API server, each operation on the journal's disk, each file
@@ -52,19 +53,27 @@ class Points:
                 os.kill(os.getpid(), signal.SIGKILL)
             self.met += 1
 
-    def between(self, owner: Any, name: str) -> None:
+    def after(self, owner: Any, name: str) -> None:
+        """Put a point after each call of a function."""
+        self.between(owner, name, before=False)
+
+    def between(self, owner: Any, name: str, *, before: bool = True) -> None:
         """Put a point before and after each call of a function."""
         inner: Callable[..., Any] = getattr(owner, name)
 
         def outer(*args: Any, **kwargs: Any) -> Any:
-            self.point()
+            if before:
+                self.point()
             result = inner(*args, **kwargs)
             self.point()
             return result
 
         setattr(owner, name, outer)
 
-    def install(self) -> None:
+    def install(self, *, records: bool = False) -> None:
+        if records:
+            self.after(Disk, "sync")
+            return
         self.between(Wire, "send")
         self.between(state, "write_atomic")
         self.between(refs, "move")
@@ -90,13 +99,13 @@ def forked(work: Callable[[], Any]) -> tuple[int, Any]:
     return os.waitpid(child, 0)[1], json.loads(told) if told else None
 
 
-def push(home: Home, commit: str, deadly: int = -1) -> Any:
+def push(home: Home, commit: str, deadly: int = -1, *, records: bool = False) -> Any:
     """Push a commit to main as the hooks do; give the number of points, and the reason if it was refused."""
     with Repo(home.repo) as repo:
         updates = [RefUpdate(MAIN, repo.resolve(MAIN), commit)]
         releases.validate_push(home, repo, updates, (), SILENT)
     points = Points(deadly)
-    points.install()
+    points.install(records=records)
     reasons = releases.receive(home, updates, (), SILENT)
     return points.met, reasons[MAIN]
 
@@ -118,9 +127,12 @@ def heal(home: Home, deadly: int) -> Any:
 def main() -> None:
     home = Home(Path(sys.argv[1]))
     old, new = sys.argv[2:4] or ("", "")
+    records = sys.argv[4:] == ["records"]
     for deadly in itertools.count():
         commit = again(home, new) if new else ""
-        status, told = forked(partial(push, home, commit, deadly) if new else partial(heal, home, deadly))
+        status, told = forked(
+            partial(push, home, commit, deadly, records=records) if new else partial(heal, home, deadly)
+        )
         _, recovered = forked(lambda: releases.recover(home, SILENT))
         _, twice = forked(lambda: releases.recover(home, SILENT))
         with Repo(home.repo) as repo:

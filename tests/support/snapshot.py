@@ -80,7 +80,8 @@ def _page(url: str) -> str:
         return f"no answer: {error}"
 
 
-def _database(admin_url: str) -> dict[str, Any]:
+def database_picture(admin_url: str) -> dict[str, Any]:
+    """Schema, rows and revision."""
     import psycopg
 
     with psycopg.connect(admin_url) as connection:
@@ -108,5 +109,5 @@ def snapshot(home: Home, *, admin_url: str = "", urls: dict[str, str] | None = N
         "pages": {name: _page(url) for name, url in sorted((urls or {}).items())},
     }
     if admin_url:
-        picture["database"] = _database(admin_url)
+        picture["database"] = database_picture(admin_url)
     return json.dumps(picture, indent=1, sort_keys=True)
