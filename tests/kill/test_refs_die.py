@@ -1,4 +1,4 @@
-"""`git update-ref` is killed at each of its renames, alone or with the whole push.
+"""`git update-ref` is killed at each of its renames, alone or with the whole push; so is the hook itself.
 
 strace does it from outside: it follows the stopped hook's children and lets a signal come at the N-th call.
 """
@@ -52,22 +52,15 @@ STOPS = {
 class Tracer:
     """strace on a stopped hook and all that it starts, for a `with`: one signal at the first such call."""
 
-    def __init__(self, flight: Flight, signal: str, calls: str, file: str) -> None:
+    def __init__(self, flight: Flight, signal: str, calls: str, file: str = "", *, number: int = 1) -> None:
+        """With a file, only calls that name it count, and the children are followed."""
         self._flight = flight
         self._file = file
         self._log = flight.home.path.parent / "strace.txt"
         self._log.unlink(missing_ok=True)
-        argv = [
-            "strace",
-            "-f",
-            "-o",
-            str(self._log),
-            "-P",
-            str(flight.home.repo / file),
-            "-p",
-            str(flight.hook),
-        ]
-        for expression in (f"trace={calls}", f"inject={calls}:signal={signal}:when=1"):
+        argv = ["strace", "-o", str(self._log), "-p", str(flight.hook)]
+        argv += ["-f", "-P", str(flight.home.repo / file)] if file else []
+        for expression in (f"trace={calls}", f"inject={calls}:signal={signal}:when={number}"):
             argv += ["-e", expression]
         self._process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
 
@@ -152,3 +145,25 @@ def test_update_ref_with_the_whole_push(
             assert any("stale lock" in line for line in scene.site.recover())
         assert scene.judge(before) == ends
     told(record_property, "update-ref, all", point, ends)
+
+
+@pytest.mark.parametrize("calls", [RENAME, "unlink,unlinkat,rmdir", "mkdir,mkdirat", "fsync"])
+def test_the_hook_at_each_call(
+    scene: Scene, record_property: Callable[[str, object], None], calls: str
+) -> None:
+    """Between the records too: at each rename, at some of the others, until it has too few of them."""
+    for number in (1, 2, 3, 4, 5, 6, 7, 8, 13, 21, 34):
+        scene.next()
+        before = scene.picture()
+        with Flight(scene.site) as flight:
+            flight.stop_at("locked")
+            with Tracer(flight, "KILL", calls, number=number) as tracer:
+                code = flight.over()
+            killed = "killed by SIGKILL" in tracer.said
+            scene.site.recover()
+            outcome = scene.judge(before)
+            assert killed or (code, outcome) == (0, "new")
+        if not killed:
+            assert number > 1
+            return
+        told(record_property, "hook", f"{calls.partition(',')[0]} {number}", outcome)

@@ -47,11 +47,10 @@ def _processes(home: Home) -> list[str]:
     ours = {pid for pid, command in commands.items() if needle in command or home.digest.encode() in command}
     while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
         ours |= more
-    # a worker of the server that was forked just now still has the server's own command line
-    forked = {pid for pid in ours if commands.get(pid) == commands.get(parents.get(pid, 0))}
-    alive = [commands.get(pid, b"") for pid in ours - forked if commands.get(pid)]  # a zombie has none
-    lines = [command.replace(b"\0", b" ").decode("utf-8", "replace").strip() for command in alive]
-    # the workers of the server come and go by themselves
+    # the workers of the server come and go by themselves; one without a command line has just ended
+    servers = {pid for pid, command in commands.items() if b"/postgres\0-D" in command}
+    shown = [commands.get(pid, b"") for pid in ours if parents.get(pid) not in servers]
+    lines = [command.replace(b"\0", b" ").decode("utf-8", "replace").strip() for command in shown if command]
     return sorted(_PORT.sub("PORT", line) for line in lines if not line.startswith("postgres: "))
 
 

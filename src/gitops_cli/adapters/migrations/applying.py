@@ -12,6 +12,7 @@ from gitops_cli.adapters import clock
 from gitops_cli.adapters.migrations import advisory, inside, kept, ledger, loss, schemas
 from gitops_cli.adapters.migrations.inventory import WROTE, Risk, risks
 from gitops_cli.adapters.migrations.tries import Tries
+from gitops_cli.adapters.postgres import server
 from gitops_cli.adapters.postgres.connect import connect, end_backends
 from gitops_cli.adapters.postgres.outcome import transaction_outcome
 from gitops_cli.errors import BadMigration, DatabaseFailed, GitopsError, Unavailable
@@ -73,6 +74,8 @@ def connect_patiently(job: Job) -> Admin:
         except Unavailable as error:
             if error.code != "database.unreachable" or clock.monotonic() > deadline:
                 raise
+            if job.access.embedded:  # nobody else starts it again
+                server.ensure(job.home)
             clock.pause(0.2)
 
 
