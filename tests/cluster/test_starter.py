@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -31,17 +32,16 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     assert processes_of(folder) == []
 
 
+def commands() -> Iterator[tuple[int, bytes]]:
+    """Give every process's command line; one may end while we look."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            yield int(process.name), (process / "cmdline").read_bytes()
+
+
 def processes_of(folder: Path) -> list[str]:
     """Name the processes whose command lines name the folder."""
-    found = []
-    for command in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = command.read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if os.fsencode(folder) in words:
-            found.append(words.decode().split("\0")[0])
-    return found
+    return [words.decode().split("\0")[0] for _, words in commands() if os.fsencode(folder) in words]
 
 
 def test_a_cluster_that_says_nothing_is_not_touched(own: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,11 +65,9 @@ def test_a_cluster_without_a_node_runs_no_pods(own: Cluster, monkeypatch: pytest
 def test_a_part_that_ends_is_named_and_ends_the_rest(own: Cluster) -> None:
     assert own.folder is not None
     folder = own.folder
+    program = os.fsencode(build.folder() / "kube-scheduler")
     scheduler = next(
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if path.read_bytes().startswith(os.fsencode(build.folder() / "kube-scheduler"))
-        and os.fsencode(folder) in path.read_bytes()
+        pid for pid, words in commands() if words.startswith(program) and os.fsencode(folder) in words
     )
     os.kill(scheduler, signal.SIGKILL)
     wait("the end", lambda: not starter.is_up(folder) and processes_of(folder) == [])

@@ -108,9 +108,10 @@ def read_environment_of_process_1(aim: Aim) -> bool:
 
 
 def see_host_processes(aim: Aim) -> bool:
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if aim["marker"].encode() in path.read_bytes() and int(path.parent.name) != os.getpid():
+            command = (folder / "cmdline").read_bytes()
+            if aim["marker"].encode() in command and int(folder.name) != os.getpid():
                 return True
         except OSError:
             continue

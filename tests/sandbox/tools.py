@@ -73,13 +73,13 @@ def python(cage: sandbox.Cage, code: str, *args: str, **kwargs: str) -> str:
 def having(marker: str) -> list[str]:
     """Give the command lines that hold a word."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            line = path.read_bytes()
+            line = (folder / "cmdline").read_bytes()
         except OSError:
             continue
         if marker.encode() in line:
-            found.append(f"{path.parent.name} {line!r}")
+            found.append(f"{folder.name} {line!r}")
     return found
 
 
