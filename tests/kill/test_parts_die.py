@@ -89,5 +89,6 @@ def test_killed(
         assert outcome == ("new" if code == 0 else "old"), flight.said
         assert "Traceback" not in flight.said
         assert "bug of gitops" not in flight.said
+        assert "env.py" not in flight.said  # it is not to blame
     assert pid or victim == "child"
     told(record_property, victim, at or "over", outcome)

@@ -65,6 +65,9 @@ def as_error(  # noqa: PLR0911 - one return for each kind of problem
     """Make one sentence of a problem; `files` gives the file of each revision, `env` names env.py."""
     problem = failed.problem
     file, line = problem.place or (files.get(problem.revision, ""), 0)
+    lost = problem.state[:3] in _CONNECTION or (problem.type in _LOST and not problem.state)
+    if lost and not file:  # our own connection, before anything of the project ran
+        return DatabaseFailed(_said(problem), code="migration.connection", next_command="push again")
     if problem.kind == "ignored" or (not problem.configured and not problem.revision):
         return _env(problem, env)
     if problem.kind == "signalled":
@@ -85,7 +88,7 @@ def as_error(  # noqa: PLR0911 - one return for each kind of problem
         return BadMigration(cause, code="migration.no-downgrade", file=files.get(problem.revision, ""))
     if failed.may_retry:
         return DatabaseFailed(_said(problem), code="migration.lock", file=file, line=line)
-    if problem.state[:3] in _CONNECTION or (problem.type in _LOST and not problem.state):
+    if lost:
         return DatabaseFailed(_said(problem), code="migration.connection", next_command="push again")
     code = "migration.privilege" if problem.state == _PRIVILEGE else "migration.failed"
     return BadMigration(_said(problem), code=code, file=file, line=line)
