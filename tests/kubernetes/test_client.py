@@ -13,6 +13,7 @@ import pytest
 from gitops_cli.adapters.kubernetes import reading
 from gitops_cli.adapters.kubernetes.problems import ApiProblem
 from gitops_cli.adapters.kubernetes.reading import seen_of
+from gitops_cli.targets.kubernetes import recreate
 from tests.kubernetes.bodies import config_map, deployment, service
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def test_an_invalid_object_names_the_field(client: Client, namespace: str) -> No
     assert (problem.status, problem.code) == (422, "kubernetes.invalid")
     assert "spec.ports[0].port" in [cause.field for cause in problem.causes]
     assert problem.cause.startswith('Service "web" is invalid: ')
-    assert not problem.immutable
+    assert not recreate.immutable_fields(problem)
 
 
 def test_a_field_that_the_kind_does_not_have_is_refused(
@@ -250,7 +251,7 @@ def test_an_immutable_field_is_known_by_its_cause_and_a_valid_replacement_by_its
     if path[-1] == "more" and path[1] == "selector":  # a selector and its template change together
         after = _with(after, "spec", "template", "metadata", "labels", "more", value=value)
     problem = problem_of(partial(client.apply, of, namespace, after, dry_run=True))
-    assert problem.immutable, problem.causes
+    assert recreate.immutable_fields(problem), problem.causes
     assert problem_of(partial(client.create, of, namespace, after, dry_run=True)).is_exists
 
 

@@ -19,9 +19,6 @@ _CANNOT = re.compile(
     r'cannot (?P<verb>[a-z]+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
-_IMMUTABLE = re.compile(
-    r"immutable|may not (?:be )?change|cannot (?:be )?change|updates to .* (?:are )?forbidden", re.IGNORECASE
-)
 _MANAGER = re.compile(r'conflict with "(?P<manager>[^"]*)"')
 
 
@@ -109,11 +106,6 @@ class ApiProblem(Failed):
     def is_invalid(self) -> bool:
         """422: the object cannot be so."""
         return self.status == 422  # noqa: PLR2004
-
-    @property
-    def immutable(self) -> tuple[Cause, ...]:
-        """The fields that cannot be changed, as the causes name them: each kind has words of its own."""
-        return tuple(cause for cause in self.causes if self.is_invalid and _IMMUTABLE.search(cause.message))
 
     @property
     def is_terminating(self) -> bool:

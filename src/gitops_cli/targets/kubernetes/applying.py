@@ -72,10 +72,7 @@ def _send_one(cluster: Cluster, action: Action, one: Rendered) -> dict[str, Any]
 
 def kind_of(cluster: Cluster, one: Rendered) -> Kind:
     """Give the kind of an object; the server may be about to serve it. Raises `Failed`."""
-    until = clock.monotonic() + SERVED_SECONDS
-    while (kind := cluster.kind(one)) is None and clock.monotonic() < until:
-        clock.pause(PAUSE)
-        cluster.client.kinds().refresh()
+    kind = cluster.client.kinds().soon(one.api_version, one.key.kind, seconds=SERVED_SECONDS)
     return kind or cluster.need(one)
 
 

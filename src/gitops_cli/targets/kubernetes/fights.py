@@ -61,9 +61,11 @@ class Fights:
                 stopped.append(key)
         return stopped
 
-    def forget(self) -> None:
-        """Begin anew: a release, or an operator, takes everything in hand again."""
-        self._heals = {}
+    def settle(self) -> None:
+        """Begin anew where anything is left alone: a release, or an operator, takes it in hand again."""
+        if self.frozen():
+            self._heals = {}
+            self.save()
 
     def save(self) -> None:
         """Write it; it is on disk when this returns."""

@@ -8,7 +8,7 @@ from gitops_cli.adapters import clock
 from gitops_cli.adapters.kubernetes.client import Watched, seen_of
 from gitops_cli.adapters.kubernetes.problems import ApiProblem
 from gitops_cli.errors import GitopsError
-from gitops_cli.targets.kubernetes.rendering import HASH, selector
+from gitops_cli.targets.kubernetes.rendering import selector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ def _watch(cluster: Cluster, serving: SetSpec, wake: Callable[[], None], stop: E
         changed, since = True, 0.0
         while not stop.is_set():
             now = cluster.state.inventory().serving
-            if now is None or _watched(cluster, now) != watched:
+            if now is None or (now.key != serving.key and _watched(cluster, now) != watched):
                 return
             serving = now
             if changed or since:
@@ -82,13 +82,7 @@ def _as_left(cluster: Cluster, serving: SetSpec, mirror: Mirror) -> bool:
     kinds = {kind for item in serving.objects if (kind := cluster.kind(item)) is not None}
     seen_all = [seen_of(_typed(body, kind)) for kind in kinds for body in mirror.of(kind)]
     live = {seen.key: seen for seen in seen_all}
-    for item in serving.objects:
-        seen = live.get(item.key)
-        if seen is None or seen.deleting or seen.annotations.get(HASH) != item.hash:
-            return False
-        if not ledger.untouched(seen, item.hash, manager):
-            return False
-    return True
+    return all(ledger.as_left(live.get(item.key), item.hash, manager) for item in serving.objects)
 
 
 def _typed(body: dict[str, Any], kind: Kind) -> dict[str, Any]:

@@ -35,9 +35,8 @@ class Healing(msgspec.Struct, frozen=True):
 def healing(cluster: Cluster, plan: Plan, rendered: Sequence[Rendered], *, insist: bool) -> Healing:
     """Decide what is healed. `insist`: an operator asked, so objects that are fought over are healed too."""
     fights = Fights(cluster.state)
-    if insist and fights.frozen():
-        fights.forget()
-        fights.save()
+    if insist:
+        fights.settle()
     actions = tuple(action for action in plan.actions if not fights.is_frozen(action.key))
     said = tuple(report(cluster, actions, rendered)) if actions else ()
     return Healing(msgspec.structs.replace(plan, actions=actions), said)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gitops_cli.adapters.kubernetes.objects import Key
+from gitops_cli.targets.kubernetes.rendering import HASH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,6 +67,15 @@ class Ledger:
             return True
         entry = seen.ours(manager)
         return entry is not None and (entry.fields, entry.time) == (row.fields, row.time)
+
+    def as_left(self, seen: Seen | None, digest: str, manager: str) -> bool:
+        """Say whether the object is there, to stay, marked with this hash, and untouched."""
+        return (
+            seen is not None
+            and not seen.deleting
+            and seen.annotations.get(HASH) == digest
+            and self.untouched(seen, digest, manager)
+        )
 
 
 def row_of(seen: Seen, digest: str, manager: str) -> Row:

@@ -16,7 +16,6 @@ from gitops_cli.targets.kubernetes.judging import Judge
 from gitops_cli.targets.kubernetes.ledger import Row
 from gitops_cli.targets.kubernetes.planned import Action, Plan
 from gitops_cli.targets.kubernetes.refusals import Problem
-from gitops_cli.targets.kubernetes.rendering import HASH
 from gitops_cli.targets.kubernetes.stages import CRD, NAMESPACE, staged
 
 if TYPE_CHECKING:
@@ -52,14 +51,7 @@ def make_plan(
     live = cluster.look(known, wanted.project.name)
     judge = Judge(cluster, live, ledger, serving, wanted.options, healing)
     manager = cluster.at.field_manager
-    open_ = [
-        one
-        for one in known
-        if (seen := live.get(one.key)) is None
-        or seen.deleting
-        or seen.annotations.get(HASH) != one.hash
-        or not ledger.untouched(seen, one.hash, manager)
-    ]
+    open_ = [one for one in known if not ledger.as_left(live.get(one.key), one.hash, manager)]
     verdicts = _judged(cluster, judge, open_, live)
     actions = [verdict for verdict in verdicts if isinstance(verdict, Action)]
     names = {one.key for one in rendered}

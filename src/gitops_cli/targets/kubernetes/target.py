@@ -114,10 +114,7 @@ class KubernetesTarget:
         Killed before the inventory is written: nothing was sent, and `put_back` finds no such set. After
         it: `put_back` puts back what came through.
         """
-        fights = Fights(self._state)
-        if fights.frozen():  # a release takes everything in hand again
-            fights.forget()
-            fights.save()
+        Fights(self._state).settle()
         self._send(wanted, record, watch)
 
     def _send(self, wanted: AppSet, record: Record, watch: Watcher) -> None:
@@ -176,8 +173,7 @@ class KubernetesTarget:
 
     def answers(self, service: str, path: str, *, timeout: float) -> tuple[int, str] | None:
         """Ask a Service through the API server; without one of that name, the first."""
-        serving = self._state.inventory().serving
-        found = sets.service(self._state.bodies(serving.key).objects, service) if serving else None
+        found = sets.service(self._served(), service)
         if found is None:
             return None
         client = self.cluster.client
@@ -254,22 +250,18 @@ class KubernetesTarget:
         """Give what the pods of a service printed. Hostile: whoever prints escapes."""
         from gitops_cli.targets.kubernetes import logs  # noqa: PLC0415 - for `gitops logs` only
 
-        serving = self._state.inventory().serving
-        rendered = self._state.bodies(serving.key).objects if serving else ()
         client, namespace = self.cluster.client, self._at.namespace
         return logs.logs(
-            client, namespace, service, rendered, follow=follow, lines=lines, images=self._at.images
+            client, namespace, service, self._served(), follow=follow, lines=lines, images=self._at.images
         )
 
     @contextmanager
     def door(self, service: str) -> Iterator[Door | None]:
         """Give an Ingress' URL, or a door through the API server while the block runs."""
-        serving = self._state.inventory().serving
-        url = serving.urls.get(service, "") if serving and service else ""
-        if serving and not service:
-            url = next(iter(serving.urls.values()), "")
-        found = sets.service(self._state.bodies(serving.key).objects, service) if serving else None
-        if url or found is None:
+        urls = self.live().urls
+        url = urls.get(service, "") if service else next(iter(urls.values()), "")
+        found = None if url else sets.service(self._served(), service)
+        if found is None:
             yield Door(url, lasts=True) if url else None
             return
         from gitops_cli.adapters.kubernetes.forwarding import door  # noqa: PLC0415 - for `gitops open` only
@@ -279,6 +271,11 @@ class KubernetesTarget:
 
     def stop(self) -> None:
         """Stop nothing: a cluster does not run on this machine, and `down` is about this machine."""
+
+    def _served(self) -> Sequence[Rendered]:
+        """Give the objects of what was released last; none before the first release."""
+        serving = self._state.inventory().serving
+        return self._state.bodies(serving.key).objects if serving else ()
 
     def _render(self, wanted: AppSet) -> tuple[Rendered, ...]:
         """Give the objects of a commit; every step asks."""

@@ -18,7 +18,6 @@ from gitops_cli.errors import Failed, StepTimeout, Unavailable
 from gitops_cli.targets.kubernetes import recreate
 from gitops_cli.targets.kubernetes.applying import kind_of
 from gitops_cli.targets.kubernetes.ledger import row_of
-from gitops_cli.targets.kubernetes.rendering import HASH
 from gitops_cli.targets.kubernetes.stages import CRD, staged
 
 if TYPE_CHECKING:
@@ -67,28 +66,21 @@ def _restore(
     ledger: Ledger,
 ) -> list[Rendered]:
     restored: list[Rendered] = []
+    manager = cluster.at.field_manager
     for stage in staged(changed, lambda item: item.key):
         todo = []
         for item in stage:
             one, seen = former.get(item.key), live.get(item.key)
             if one is None:
                 raise Failed(f"what {item.key.title()} was before is lost", code="kubernetes.former")
-            if seen is None or seen.deleting or not _is(seen, one, cluster, ledger):
+            if not ledger.as_left(seen, one.hash, manager):  # something of the release has reached it
                 todo.append(one)
         answers = cluster.all([partial(_put, cluster, one, live.get(one.key)) for one in todo])
-        manager = cluster.at.field_manager
         ledger.add(
             row_of(seen_of(answer), one.hash, manager) for one, answer in zip(todo, answers, strict=True)
         )
         restored += todo
     return restored
-
-
-def _is(seen: Seen, one: Rendered, cluster: Cluster, ledger: Ledger) -> bool:
-    """Say whether a live object is what it was: nothing of the release has reached it."""
-    return seen.annotations.get(HASH) == one.hash and ledger.untouched(
-        seen, one.hash, cluster.at.field_manager
-    )
 
 
 def _put(cluster: Cluster, one: Rendered, seen: Seen | None) -> dict[str, Any]:
