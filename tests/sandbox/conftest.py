@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gitops_cli.adapters import processes, sandbox
-from tests.sandbox.tools import Ground, wait_until_gone
+from tests.sandbox.tools import Ground, wait_until_gone, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,21 +23,13 @@ if TYPE_CHECKING:
 @pytest.fixture(params=list(sandbox.Level))
 def level(request: pytest.FixtureRequest) -> sandbox.Level:
     """Give each level that works here."""
-    wanted: sandbox.Level = request.param
-    found = sandbox.probe(wanted)
-    if found.level is not wanted:
-        pytest.skip(found.reason)
-    return wanted
+    return working(request.param)
 
 
 @pytest.fixture(params=[sandbox.Level.UID, sandbox.Level.USERNS])
 def namespaced(request: pytest.FixtureRequest) -> sandbox.Level:
     """Give each level with namespaces that works here."""
-    wanted: sandbox.Level = request.param
-    found = sandbox.probe(wanted)
-    if found.level is not wanted:
-        pytest.skip(found.reason)
-    return wanted
+    return working(request.param)
 
 
 @pytest.fixture

@@ -9,10 +9,20 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from gitops_cli.adapters import processes, sandbox
 
 PYTHON = (sys.executable, "-I")
 MIB = 1 << 20
+
+
+def working(wanted: sandbox.Level) -> sandbox.Level:
+    """Give a level if it works here; skip the test, with the reason, if it does not."""
+    found = sandbox.probe(wanted)
+    if found.level is not wanted:
+        pytest.skip(found.reason)
+    return wanted
 
 
 @dataclass(frozen=True)
