@@ -14,7 +14,7 @@ from gitops_cli.targets.kubernetes import guard, recreate, sets
 from gitops_cli.targets.kubernetes.differences import MOST, differences
 from gitops_cli.targets.kubernetes.inventory import Inventory, Item, SetSpec
 from gitops_cli.targets.kubernetes.ledger import Ledger, row_of
-from gitops_cli.targets.kubernetes.owned import owned_part
+from gitops_cli.targets.kubernetes.owned import holds, others_part, owned_part
 from gitops_cli.targets.kubernetes.planned import SHOWN, Action, Plan
 from gitops_cli.targets.kubernetes.rendering import Rendered
 from gitops_cli.targets.kubernetes.stages import staged
@@ -107,11 +107,50 @@ def test_the_part_that_is_ours() -> None:
         "data": {"ours": "1"},
         "spec": {"ports": [{"port": 80}], "selector": {"app": "x"}, "set": ["one"]},
     }
+    assert others_part(live, "other") == {
+        "apiVersion": "v1",
+        "kind": "Thing",
+        "metadata": {"name": "x", "namespace": "shop"},
+        "data": {"theirs": "2"},
+    }
     assert owned_part(live, "nobody") == {
         "apiVersion": "v1",
         "kind": "Thing",
         "metadata": {"name": "x", "namespace": "shop"},
     }
+
+
+def test_what_others_own_is_joined_from_all_their_entries_without_the_status() -> None:
+    port = 'k:{"port":80}'
+    live = {
+        "apiVersion": "v1",
+        "kind": "Thing",
+        "metadata": {
+            "name": "x",
+            "managedFields": [
+                {"manager": "other", "operation": "Update", "fieldsV1": {"f:spec": {"f:a": {}}}},
+                {
+                    "manager": "other",
+                    "operation": "Apply",
+                    "fieldsV1": {
+                        "f:spec": {"f:ports": {port: {"f:name": {}}}},
+                        "f:status": {"f:ready": {}},
+                    },
+                },
+            ],
+        },
+        "spec": {"a": 1, "b": 2, "ports": [{"port": 80, "name": "web", "nodePort": 3}]},
+        "status": {"ready": True},
+    }
+    theirs = others_part(live, "other")
+    assert theirs["spec"] == {
+        "a": 1,
+        "ports": [{"port": 80, "name": "web"}],
+    }  # with the key that names the member
+    assert "status" not in theirs
+    assert holds(live, theirs)
+    assert not holds(live, theirs | {"spec": {"a": 2}})
+    assert not holds(live, theirs | {"spec": {"ports": [{"port": 80, "name": "other"}]}})
 
 
 @pytest.mark.parametrize(

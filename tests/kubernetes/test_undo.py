@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path  # noqa: TC003 - pytest reads the annotation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -99,6 +99,68 @@ def test_a_definition_that_a_failed_release_created_is_gone_again(shop: Shop) ->
     shop.site.refused(shop.gadget(size=1) | NEVER_READY)
     with pytest.raises(Answer, match="404"):
         shop.cluster.api.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.{shop.group}")
+
+
+def test_what_a_person_had_changed_is_left_as_it_was(shop: Shop) -> None:
+    shop.site.release("First", {"deploy/a.yaml": config_map("a", x="1", y="1")})
+    shop.edit("configmaps", "a", {"data": {"y": "by hand"}})
+    before = shop.everything()
+    shop.site.refused({"deploy/a.yaml": config_map("a", x="2")} | NEVER_READY)
+    assert shop.everything() == before
+    assert shop.get("configmaps", "a")["data"] == {"x": "1", "y": "by hand"}
+    assert any('data.y: "1" -> "by hand" by kubectl-edit' in line for line in shop.recover())
+    assert shop.get("configmaps", "a")["data"] == {"x": "1", "y": "1"}
+
+
+def test_what_policy_lets_a_push_take_from_others_is_given_back(shop: Shop) -> None:
+    shop.site.release("First", {"deploy/a.yaml": config_map("a", x="1"), "deploy/b.yaml": service("b")})
+    shop.edit("configmaps", "a", {"data": {"theirs": "green", "more": "kept"}})
+    their_part = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "b", "labels": {"theirs": "too"}},
+        "spec": {"sessionAffinity": "ClientIP"},
+    }
+    path = f"{shop.path('services', 'b')}?fieldManager=somebody&force=true"
+    shop.cluster.api.ask("PATCH", path, their_part, "application/apply-patch+yaml")
+    shop.remote('{force: ["ConfigMap/data.theirs", "Service/spec.sessionAffinity"]}')
+    before, maps = shop.everything(), shop.get("configmaps", "a")
+    mine = {
+        "deploy/a.yaml": config_map("a", x="2", theirs="blue"),
+        "deploy/b.yaml": service("b", sessionAffinity="None"),
+    }
+    told = shop.site.refused(mine | NEVER_READY)
+    assert "data.theirs is taken from kubectl-edit" in told
+    assert "spec.sessionAffinity is taken from somebody" in told
+    after = shop.get("configmaps", "a")
+    assert shop.everything()["services/b"] == before["services/b"]
+    assert after["data"] == maps["data"] == {"x": "1", "theirs": "green", "more": "kept"}
+    assert _owned(after) == _owned(maps)
+    shop.remote()
+    assert "data.theirs belongs to kubectl-edit" in shop.site.refused(mine)
+
+
+def _owned(item: dict[str, Any]) -> dict[str, list[str]]:
+    """Name what each manager owns of the data; an entry that was an Update may be an Apply now."""
+    found: dict[str, set[str]] = {}
+    for entry in item["metadata"]["managedFields"]:
+        found.setdefault(entry["manager"], set()).update(entry["fieldsV1"].get("f:data", {}))
+    return {manager: sorted(fields) for manager, fields in found.items()}
+
+
+def test_a_field_that_somebody_takes_meanwhile_does_not_hold_up_undoing(shop: Shop) -> None:
+    shop.site.release("First", FIRST)
+    before = shop.everything()
+    shop.remote(unschedulable=60)
+    shop.site.commit("Second", SECOND | NEVER_READY)
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(shop.site.push)
+        wait("the rollout", lambda: "deployments/web" in shop.everything())
+        shop.edit("configmaps", "a", {"data": {"x": "by hand"}})
+        shop.cluster.api.delete(shop.path("deployments", "web", "/apis/apps/v1"))
+        pushed = pushing.result()
+    assert "production is as it was before" in pushed.text
+    assert shop.everything() == before
 
 
 def test_what_no_set_names_is_put_back_as_it_was_ours(shop: Shop) -> None:

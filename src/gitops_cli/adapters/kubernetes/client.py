@@ -120,7 +120,7 @@ class Client:
                 return None
             raise
 
-    def apply(
+    def apply(  # noqa: PLR0913 - what the API offers, by name
         self,
         kind: Kind,
         namespace: str,
@@ -128,14 +128,14 @@ class Client:
         *,
         dry_run: bool = False,
         force: bool = False,
+        manager: str = "",
     ) -> dict[str, Any]:
-        """Apply an object on the server's side, as our field manager; give what it is then.
+        """Apply an object on the server's side, as our field manager or another; give what it is then.
 
         Sent again when the answer is lost: an apply that came through twice is the same as one.
         """
-        return writing.apply(
-            self.wire, kind, namespace, body, manager=self.manager, dry_run=dry_run, force=force
-        )
+        who = manager or self.manager
+        return writing.apply(self.wire, kind, namespace, body, manager=who, dry_run=dry_run, force=force)
 
     def create(
         self, kind: Kind, namespace: str, body: dict[str, Any], *, dry_run: bool = False

@@ -9,7 +9,8 @@ import msgspec
 
 from gitops_cli.errors import Unavailable
 from gitops_cli.targets.kubernetes.differences import differences
-from gitops_cli.targets.kubernetes.owned import owned_part
+from gitops_cli.targets.kubernetes.owned import others_part, owned_part
+from gitops_cli.targets.kubernetes.planned import Theirs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +26,8 @@ def detailed(
 ) -> tuple[Action, ...]:
     """Add the lines to every change.
 
-    Where nobody touched the object, the last release's text is what is live: that costs no request. Of
-    others the live object is read, and if no set of ours names it, what is ours of it is kept for `undo`.
+    Where nobody touched the object, the last release's text is what is live: that costs no request. Others
+    are read, and what is ours of them is kept for `undo`; also what is theirs of whom we take fields from.
     """
     changes = [action for action in actions if action.act != "create"]
     if not changes:
@@ -34,16 +35,23 @@ def detailed(
     wanted = {one.key: one for one in rendered}
     old = _last(cluster)
     ledger, manager = cluster.state.ledger(), cluster.at.field_manager
-    before: dict[Key, dict[str, Any]] = {}
+    known: dict[Key, dict[str, Any]] = {}
     unsure = []
     for action in changes:
         seen, last = live.get(action.key), old.get(action.key)
-        if seen and last and ledger.untouched(seen, last.hash, manager):
-            before[action.key] = last.body
+        if seen and last and not action.losers and ledger.untouched(seen, last.hash, manager):
+            known[action.key] = last.body
         else:
             unsure.append(wanted[action.key])
-    before |= _read(cluster, unsure)
-    return tuple(_with(action, wanted[action.key], before, old) for action in actions)
+    read = _read(cluster, unsure)
+    found = []
+    for action in actions:
+        body = wanted[action.key].body
+        if action.key in read:
+            found.append(_looked_at(action, read[action.key], body, manager))
+        else:
+            found.append(_compared(action, known.get(action.key), body))
+    return tuple(found)
 
 
 def _last(cluster: Cluster) -> dict[Key, Rendered]:
@@ -62,18 +70,16 @@ def _read(cluster: Cluster, unsure: Sequence[Rendered]) -> dict[Key, dict[str, A
         partial(cluster.client.get, cluster.need(one), one.key.namespace, one.key.name) for one in unsure
     ]
     answers = cluster.all(calls) if calls else []
-    manager = cluster.at.field_manager
-    return {
-        one.key: owned_part(answer, manager) for one, answer in zip(unsure, answers, strict=True) if answer
-    }
+    return {one.key: answer for one, answer in zip(unsure, answers, strict=True) if answer}
 
 
-def _with(
-    action: Action, one: Rendered, before: Mapping[Key, dict[str, Any]], old: Mapping[Key, Rendered]
-) -> Action:
-    was = before.get(action.key)
+def _looked_at(action: Action, live: dict[str, Any], body: dict[str, Any], manager: str) -> Action:
+    before = owned_part(live, manager)
+    others = tuple(Theirs(action.key, loser, others_part(live, loser)) for loser in action.losers)
+    return msgspec.structs.replace(_compared(action, before, body), before=before, others=others)
+
+
+def _compared(action: Action, was: dict[str, Any] | None, body: dict[str, Any]) -> Action:
     if was is None:
         return action
-    lines = (*action.lines, *differences(was, one.body))
-    kept = {} if action.key in old else was
-    return msgspec.structs.replace(action, lines=lines, before=kept)
+    return msgspec.structs.replace(action, lines=(*action.lines, *differences(was, body)))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gitops_cli.adapters.kubernetes.objects import Key, Seen
+    from gitops_cli.adapters.kubernetes.problems import Cause
     from gitops_cli.targets.kubernetes.cluster import Cluster
     from gitops_cli.targets.kubernetes.ledger import Ledger
     from gitops_cli.targets.kubernetes.rendering import Rendered
@@ -88,12 +89,12 @@ class Judge:
         if second is None:
             return refusals.answered(one, answer, drifted=one.key in self.serving)
         if not isinstance(second, ApiProblem):  # forced; a dry run of creating what exists never gets here
-            return self._accepted(one, seen_of(second), force=True)
+            return self._accepted(one, seen_of(second), taken=answer.conflicts)
         if not recreate.is_valid(second):
             return refusals.answered(one, second)
         return self._anew(one, recreate.immutable_fields(answer))
 
-    def _accepted(self, one: Rendered, now: Seen, *, force: bool = False) -> Verdict:
+    def _accepted(self, one: Rendered, now: Seen, *, taken: Sequence[Cause] = ()) -> Verdict:
         """Judge an object that the server would take. A dry run of creating it answers no resourceVersion."""
         if not now.resource_version:
             return Action(key=one.key, act="create")
@@ -111,7 +112,11 @@ class Judge:
             and (before.resource_version, before.ours(manager)) == (now.resource_version, now.ours(manager))
         ):
             return row_of(before, one.hash, manager)
-        return Action(key=one.key, act="change", uid=now.uid, force=force)
+        if not taken or self.healing:
+            return Action(key=one.key, act="change", uid=now.uid, force=bool(taken))
+        told = tuple(f"{cause.field.lstrip('.')} is taken from {cause.manager}" for cause in taken)
+        losers = tuple(dict.fromkeys(cause.manager for cause in taken))
+        return Action(key=one.key, act="change", uid=now.uid, force=True, losers=losers, lines=told)
 
     def _known(self, now: Seen) -> bool:
         """Say whether an object without our labels is ours: somebody took them off."""

@@ -78,6 +78,11 @@ class Ledger:
         )
 
 
+def row_to_ask(seen: Seen, digest: str) -> Row:
+    """Make the row of an object that once was as rendered, and may be no more: the next plan asks."""
+    return Row(key=seen.key, uid=seen.uid, resource_version="", hash=digest, fields="", time="")
+
+
 def row_of(seen: Seen, digest: str, manager: str) -> Row:
     """Make the row of an object that was just applied, or was found as it should be."""
     entry = seen.ours(manager)

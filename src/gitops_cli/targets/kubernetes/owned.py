@@ -18,16 +18,48 @@ def owned_part(live: dict[str, Any], manager: str) -> dict[str, Any]:
         ),
         {},
     )
-    part = part_of(live, fields)
-    named = {name: metadata[name] for name in ("name", "namespace") if metadata.get(name)}
-    part["metadata"] = {**(part.get("metadata") or {}), **named}
-    return {"apiVersion": live["apiVersion"], "kind": live["kind"], **part}
+    return _named(live, part_of(live, fields))
+
+
+def others_part(live: dict[str, Any], manager: str) -> dict[str, Any]:
+    """Give what all entries of another manager name, but the status, as an object to apply."""
+    entries = (live.get("metadata") or {}).get("managedFields") or ()
+    fields: dict[str, Any] = {}
+    for entry in entries:
+        if entry.get("manager") == manager:
+            fields = _both(fields, entry.get("fieldsV1") or {})
+    fields.pop("f:status", None)
+    return _named(live, part_of(live, fields))
+
+
+def holds(live: Any, part: Any) -> bool:
+    """Say whether everything in `part` is in `live` too."""
+    if isinstance(part, dict) and isinstance(live, dict):
+        return all(name in live and holds(live[name], value) for name, value in part.items())
+    if isinstance(part, list) and isinstance(live, list):
+        return all(any(holds(one, item) for one in live) for item in part)
+    return bool(live == part)
 
 
 def part_of(live: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     """Give what one entry's fieldsV1 names of a live object."""
     found = _cut(live, fields) if fields else {}
     return found if isinstance(found, dict) else {}
+
+
+def _named(live: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Make a part of an object one that can be applied."""
+    named = {name: live["metadata"][name] for name in ("name", "namespace") if live["metadata"].get(name)}
+    metadata = {**(part.get("metadata") or {}), **named}
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], **part, "metadata": metadata}
+
+
+def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Join two trees of fields."""
+    return {
+        **one,
+        **{name: _both(one[name], below) if name in one else below for name, below in other.items()},
+    }
 
 
 def _cut(value: Any, fields: dict[str, Any]) -> Any:
@@ -55,4 +87,5 @@ def _members(items: list[Any], name: str, below: dict[str, Any]) -> list[Any]:
         for item in items
         if isinstance(item, dict) and all(item.get(key) == value for key, value in wanted.items())
     ]
-    return [_cut(item, below) for item in found[:1]]
+    cut = [_cut(item, below) for item in found[:1]]
+    return [one if wanted.keys() & one.keys() else {**wanted, **one} for one in cut]

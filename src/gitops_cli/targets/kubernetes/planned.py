@@ -17,6 +17,14 @@ SHOWN = 40
 """Lines of a plan that a pusher sees."""
 
 
+class Theirs(msgspec.Struct, frozen=True):
+    """What another manager owns of an object of which a release takes fields."""
+
+    key: Key
+    manager: str
+    body: dict[str, Any]
+
+
 class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What happens to one object that is not as it should be."""
 
@@ -28,8 +36,12 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What of this push it waits for, so that the server could not be asked about it."""
     force: bool = False
     """The operator lets us take the fields that others own."""
+    losers: tuple[str, ...] = ()
+    """The managers that lose fields to us."""
     before: dict[str, Any] = {}
-    """What is ours of the live object, when no set of ours names it."""
+    """What is ours of the live object, when it is not what a set of ours names."""
+    others: tuple[Theirs, ...] = ()
+    """What the losers own of the live object."""
     lines: tuple[str, ...] = ()
     """What changes, field by field."""
 

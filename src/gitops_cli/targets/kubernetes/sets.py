@@ -8,7 +8,7 @@ import msgspec
 
 from gitops_cli.config.pods import pods
 from gitops_cli.targets.kubernetes.inventory import Item, SetSpec
-from gitops_cli.targets.kubernetes.rendering import Rendered, sealed
+from gitops_cli.targets.kubernetes.rendering import HASH, Rendered, sealed
 from gitops_cli.targets.kubernetes.state import Bodies
 
 if TYPE_CHECKING:
@@ -47,13 +47,15 @@ def candidate(key: str, wanted: AppSet, rendered: Sequence[Rendered], plan: Plan
         urls=urls(rendered),
     )
     before = tuple(sealed_again(action.key, action.before) for action in plan.actions if action.before)
-    return spec, Bodies(objects=tuple(rendered), before=before)
+    others = tuple(theirs for action in plan.actions for theirs in action.others)
+    return spec, Bodies(objects=tuple(rendered), before=before, others=others)
 
 
 def sealed_again(key: Key, body: dict[str, Any]) -> Rendered:
     """Give what was ours of a live object as one to apply; its own hash stands in it already, or none."""
     one = sealed(key, {**body, "metadata": dict(body["metadata"])})
-    return msgspec.structs.replace(one, body=body)
+    told = (body["metadata"].get("annotations") or {}).get(HASH)
+    return msgspec.structs.replace(one, body=body, hash=told or one.hash)
 
 
 def images(rendered: Sequence[Rendered]) -> set[str]:

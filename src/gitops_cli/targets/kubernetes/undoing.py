@@ -7,17 +7,17 @@ differs from before is sent.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gitops_cli.adapters import clock
 from gitops_cli.adapters.kubernetes.client import seen_of
 from gitops_cli.adapters.kubernetes.problems import ApiProblem
-from gitops_cli.errors import Failed, StepTimeout, Unavailable
+from gitops_cli.errors import Failed, StepTimeout
 from gitops_cli.targets.kubernetes import recreate
 from gitops_cli.targets.kubernetes.applying import kind_of
-from gitops_cli.targets.kubernetes.ledger import row_of
+from gitops_cli.targets.kubernetes.former import Former
+from gitops_cli.targets.kubernetes.owned import holds
 from gitops_cli.targets.kubernetes.stages import CRD, staged
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def put_back(cluster: Cluster, spec: SetSpec, before: SetSpec | None) -> list[Re
         return []
     live, ledger = cluster.look(touched, spec.project), cluster.state.ledger()
     changed = [item for item in touched if item.act != "create"]
-    restored = _restore(cluster, changed, _former(cluster, spec, before), live, ledger) if changed else []
+    restored = (
+        _restore(cluster, changed, Former.of(cluster.state, spec, before), live, ledger) if changed else []
+    )
     created = [item for item in touched if item.act == "create"]
     remove(cluster, created, live, spec.project)
     ledger.drop(item.key for item in created)
@@ -49,19 +51,10 @@ def put_back(cluster: Cluster, spec: SetSpec, before: SetSpec | None) -> list[Re
     return restored
 
 
-def _former(cluster: Cluster, spec: SetSpec, before: SetSpec | None) -> dict[Key, Rendered]:
-    """Give the objects as they were: of the set before, or what was ours of those that no set named."""
-    found: dict[Key, Rendered] = {}
-    if before is not None:
-        with suppress(Unavailable):  # lost: then the plan has kept what was ours of each object
-            found = {one.key: one for one in cluster.state.bodies(before.key).objects}
-    return found | {one.key: one for one in cluster.state.bodies(spec.key).before}
-
-
 def _restore(
     cluster: Cluster,
     changed: Sequence[Item],
-    former: Mapping[Key, Rendered],
+    former: Former,
     live: Mapping[Key, Seen],
     ledger: Ledger,
 ) -> list[Rendered]:
@@ -75,21 +68,42 @@ def _restore(
                 raise Failed(f"what {item.key.title()} was before is lost", code="kubernetes.former")
             if not ledger.as_left(seen, one.hash, manager):  # something of the release has reached it
                 todo.append(one)
-        answers = cluster.all([partial(_put, cluster, one, live.get(one.key)) for one in todo])
+        answers = cluster.all([partial(_put_both, cluster, former, one, live.get(one.key)) for one in todo])
         ledger.add(
-            row_of(seen_of(answer), one.hash, manager) for one, answer in zip(todo, answers, strict=True)
+            former.row(seen_of(answer), one, manager) for one, answer in zip(todo, answers, strict=True)
         )
         restored += todo
     return restored
 
 
+def _put_both(cluster: Cluster, former: Former, one: Rendered, seen: Seen | None) -> dict[str, Any]:
+    """Put back what was ours, then what the release had taken from others; give the first answer.
+
+    Killed between the two: the ledger does not know of the first, so both are done again.
+    """
+    answer = _put(cluster, one, seen)
+    kind = kind_of(cluster, one)
+    for theirs in former.others.get(one.key, ()):
+        if holds(answer, theirs.body):
+            continue  # the release had not taken it yet
+        try:
+            cluster.client.apply(kind, one.key.namespace, theirs.body, manager=theirs.manager)
+        except ApiProblem as problem:
+            if not problem.conflicts:  # else somebody has written there meanwhile: that is newer
+                raise
+    return answer
+
+
 def _put(cluster: Cluster, one: Rendered, seen: Seen | None) -> dict[str, Any]:
-    """Apply a former object; where the release had created it anew, that is what it takes to go back too."""
+    """Apply a former object; where the release had created it anew, that is what it takes to go back too.
+
+    Every field of it was ours when the release began: who took one meanwhile does not hold up undoing.
+    """
     kind = kind_of(cluster, one)
     if seen is not None and seen.deleting:
         recreate.delete_and_wait(cluster, kind, one.key, seen.uid)
     try:
-        return cluster.client.apply(kind, one.key.namespace, one.body)
+        return cluster.client.apply(kind, one.key.namespace, one.body, force=True)
     except ApiProblem as problem:
         if seen is None or not recreate.immutable_fields(problem):
             raise
