@@ -89,8 +89,8 @@ class Play:
         return sorted(self.journal.folder.glob("*.journal"))
 
 
-def says_no() -> None:
-    raise Failed("the step says no")
+def says_no(cause: str = "the step says no") -> None:
+    raise Failed(cause)
 
 
 class Ear:

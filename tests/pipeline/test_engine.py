@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,9 +111,10 @@ def test_an_undo_that_fails_leaves_the_journal_open_until_it_works(
 ) -> None:
     play.publish.before = says_no
     with monkeypatch.context() as patch:
-        patch.setattr(play.deploy, "undo", lambda *_: says_no())
+        patch.setattr(play.deploy, "undo", lambda *_: says_no("no way"))
         with pytest.raises(
-            Stuck, match="deploy: release 1 could not be taken back: the step says no"
+            Stuck,
+            match=r"deploy: release 1 failed at publish \(the step says no\) and could not be taken back: no way",
         ) as stuck:
             play.run()
         assert "gitops recover" in stuck.value.sentence()
@@ -126,6 +128,21 @@ def test_an_undo_that_fails_leaves_the_journal_open_until_it_works(
     assert (finished.outcome, finished.stage, finished.reason) == ("undone", "publish", "the step says no")
     assert play.content() == {"old"}
     assert play.recover() is None
+
+
+def test_what_stops_undoing_is_not_why_the_release_ended(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release whose process died has no reason, also when the first attempt to take it back fails."""
+    play.publish.before = sys.exit  # not undone for: recovery does it, as after a kill
+    with monkeypatch.context() as patch:
+        patch.setattr(play.deploy, "undo", lambda *_: says_no())
+        with pytest.raises(SystemExit):
+            play.run()
+        with pytest.raises(Stuck, match="deploy: release 1 could not be taken back: the step says no"):
+            play.recover()
+    finished = play.recover()
+    assert finished is not None
+    assert (finished.outcome, finished.stage, finished.reason) == ("undone", "", "")
+    assert play.content() == {"old"}
 
 
 def test_nothing_is_decided_when_the_world_does_not_answer(

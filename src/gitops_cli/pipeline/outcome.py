@@ -112,14 +112,15 @@ def failed(step: str, error: BaseException, seconds: float) -> Failed:
 
 def _undo(step: Step, writer: Writer, watch: Watcher) -> None:
     release = writer.told.release
-    started = monotonic()
+    started, first = monotonic(), writer.told.failure
+    why = f" failed at {first.step} ({first.reason}) and" if first else ""
     tell(writer, Undoing(step.name))
     try:
         step.undo(release, writer.record(step.name))
     except CAUGHT as error:
         tell(writer, failed(step.name, error, monotonic() - started))
         raise Stuck(
-            f"release {release.number} could not be taken back: {reason(error)}",
+            f"release {release.number}{why} could not be taken back: {reason(error)}",
             code="stuck.undo",
             stage=step.name,
             changed=f"what {step.name} and the steps before it changed is still there",

@@ -28,7 +28,7 @@ class Told(msgspec.Struct):
     ran: list[tuple[str, float, str]] = []
     """Name, seconds and line of each step that was done or failed."""
     failure: Failed | None = None
-    """The first failure: later ones are of undoing."""
+    """The first failure before undoing: why the release was refused. None when its process died."""
     undoing: bool = False
     undone: set[str] = set()
     end: End | None = None
@@ -46,7 +46,7 @@ class Told(msgspec.Struct):
                 self.ran.append((step, seconds, line))
             case Failed(step, reason, seconds):
                 self.ran.append((step, seconds, reason))
-                self.failure = self.failure or entry
+                self.failure = self.failure or (None if self.undoing else entry)
             case Undoing():
                 self.undoing = True
             case Undone(step):
