@@ -101,20 +101,7 @@ class Agent:
 
     def once(self) -> list[str]:
         """Look at every environment once; give what was done. Raises the first `GitopsError` at the end."""
-        said: list[str] = []
-        first: GitopsError | None = None
-        for ward in self._wards:
-            try:
-                said += releases.tend(self._home, ward.name, self._watch, heal=True)
-            except (Stopped, Bug):
-                raise
-            except GitopsError as error:
-                first = first or error
-        if first is not None:
-            for line in said:
-                self._say(line)
-            raise first
-        return said
+        return releases.recover(self._home, self._watch, insist=False)
 
     def run(self) -> None:
         """Go on until somebody stops us: `Stopped` is raised where the work is."""

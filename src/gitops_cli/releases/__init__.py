@@ -17,7 +17,7 @@ import msgspec
 from gitops_cli.adapters import records
 from gitops_cli.adapters.git.settings import refuse_unless_sound
 from gitops_cli.adapters.postgres import server
-from gitops_cli.errors import GitopsError
+from gitops_cli.errors import Bug, GitopsError, Stopped
 from gitops_cli.releases import moving, running, settling
 from gitops_cli.releases.held import hold
 from gitops_cli.steps import catalogue, granting
@@ -114,11 +114,12 @@ def _catch_up(held: Held) -> list[str]:
     return [f"{held.environment.name} follows {held.environment.branch}: released {commit[:7]}"]
 
 
-def recover(home: Home, watch: Watcher) -> list[str]:
+def recover(home: Home, watch: Watcher, *, insist: bool = True) -> list[str]:
     """Settle what a crash left in every environment and make what runs equal to what was released.
 
-    Says, a line each, what it did; nothing when all was well. One environment that cannot be recovered
-    does not keep the others from it. Raises the first one's `GitopsError`.
+    Says, a line each, what it did; nothing when all was well. Without `insist`, what is fought over is left
+    alone. One environment that cannot be recovered does not keep the others from it: `watch` hears what was
+    done, and the first one's `GitopsError` is raised.
     """
     said, failures = [], []
     with surroundings(home) as around:
@@ -127,12 +128,14 @@ def recover(home: Home, watch: Watcher) -> list[str]:
         for environment in around.remote.environments.values():
             try:
                 with hold(around, environment, watch) as held:
-                    said += _tend(held, heal=True, insist=True)
+                    said += _tend(held, heal=True, insist=insist)
+            except (Stopped, Bug):
+                raise
             except GitopsError as error:
                 failures.append(error)
-    for later in failures[1:]:
-        watch.says(later.sentence())
     if failures:
+        for line in [*said, *(later.sentence() for later in failures[1:])]:
+            watch.says(line)
         raise failures[0]
     return said
 

@@ -1,0 +1,134 @@
+"""Two environments of one remote: what becomes of one is nothing to the other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from gitops_cli import releases
+from gitops_cli.adapters.postgres import server, urls
+from gitops_cli.errors import GitopsError
+from gitops_cli.reconcile.agent import Agent
+from tests.release.test_reboot import power_off
+from tests.support.site import make_site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.site import Site
+
+STAGING = "  staging:\n    branch: next\n    target: local\n    database: embedded\n"
+DEAD = 'import sys\nprint("no luck today")\nsys.exit(1)\n'
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A remote that releases `main` to production and `next` to staging; tests leave it as it was."""
+    site = make_site(tmp_path_factory.mktemp("site"))
+    try:
+        site.home.config.write_text(site.home.config.read_text() + STAGING)
+        site.release("The first version")
+        site.git("switch", "-q", "-c", "next")
+        site.commit("Staged", {"page.txt": "staged\n"})
+        assert site.push("next").code == 0
+        site.git("switch", "-q", "main")
+        yield site
+    finally:
+        site.down()
+
+
+def page(site: Site, environment: str) -> str:
+    """Ask the page of an environment."""
+    (live,) = [found.live for found in releases.status(site.home) if found.name == environment]
+    with urllib.request.urlopen(next(iter(live.urls.values())), timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def rows(site: Site, environment: str) -> list[tuple[object, ...]]:
+    """Read the table of an environment."""
+    running = server.status(site.home)
+    assert running is not None
+    url = urls.with_database(running.admin_url, f"shop_{environment}")
+    with psycopg.connect(url) as connection:
+        return list(connection.execute("select name from items order by id").fetchall())
+
+
+def picture(site: Site) -> list[str]:
+    """Tell what both environments serve, and every ref."""
+    return [page(site, "production"), page(site, "staging"), site.git("ls-remote", str(site.home.repo))]
+
+
+def test_each_has_its_own_page_database_and_record(both: Site) -> None:
+    both.sql("insert into items (name) values ('of production')")
+    assert (page(both, "production"), page(both, "staging")) == ("one\n", "staged\n")
+    assert (rows(both, "production"), rows(both, "staging")) == ([("of production",)], [])
+    records = both.git("ls-remote", str(both.home.repo), "refs/gitops/releases/*")
+    assert sorted(line.rpartition("/")[2] for line in records.splitlines()) == ["production", "staging"]
+
+
+def test_a_release_that_fails_in_one_changes_nothing_in_the_other(both: Site) -> None:
+    before = picture(both)
+    both.git("switch", "-q", "next")
+    both.commit("Broken", {"app.py": DEAD})
+    pushed = both.push("next")
+    both.git("reset", "-q", "--hard", "HEAD^")
+    both.git("switch", "-q", "main")
+    assert pushed.code != 0
+    assert "no luck today" in pushed.text
+    assert "staging is as it was before" in pushed.text
+    assert picture(both) == before
+
+
+def test_one_push_cannot_release_to_both(both: Site) -> None:
+    before = picture(both)
+    both.git("switch", "-q", "--detach", "next")
+    both.commit("More", {"page.txt": "two\n"})
+    pushed = both.push("HEAD:main", "HEAD:next")
+    both.git("switch", "-q", "main")
+    assert pushed.code != 0
+    assert "main and next both release; push them one after the other" in pushed.text
+    assert picture(both) == before
+
+
+@pytest.mark.parametrize("agent", [False, True])
+def test_one_that_cannot_be_recovered_does_not_keep_the_other_from_it(both: Site, *, agent: bool) -> None:
+    power_off(both)
+    journals = [both.home.journal("production") / f"{number:06}.journal" for number in (98, 99)]
+    for path in journals:
+        path.write_bytes(b"of an operator who copied one back\n")
+    heard: list[str] = []
+    attempt = Agent(both.home, heard.append).once if agent else both.recover
+    with pytest.raises(GitopsError, match=r"holds two open journals, 000098.journal and 000099.journal"):
+        attempt()
+    assert page(both, "staging") == "staged\n"
+    for path in journals:
+        path.unlink()
+    assert any("supervisor" in line for line in both.recover())
+    assert page(both, "production") == "one\n"
+
+
+def test_a_command_that_needs_one_names_them(both: Site) -> None:
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "gitops_cli", *words]
+        return subprocess.run(command, cwd=both.folder, capture_output=True, text=True, check=False)
+
+    assert {"production", "staging"} <= set(run("history").stdout.split())
+    assert "production" not in run("history", "--environment", "staging").stdout
+    shown = json.loads(run("status", "--json").stdout)["data"]["environments"]
+    assert {name: found["branch"] for name, found in shown.items()} == {
+        "production": "main",
+        "staging": "next",
+    }
+    both.git("switch", "-q", "-c", "elsewhere")
+    asked = run("rollback")
+    both.git("switch", "-q", "main")
+    assert asked.returncode != 0
+    assert "there are several environments: production, staging" in asked.stderr
+    assert "--environment NAME" in asked.stderr
