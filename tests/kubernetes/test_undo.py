@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path  # noqa: TC003 - pytest reads the annotation
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,27 @@ SECOND = {
     "deploy/frozen.yaml": config_map("frozen", x="2") + "immutable: true\n",
     "deploy/service.yaml": service("web", 81, sessionAffinity="ClientIP"),
 }
+DATABASE = """\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 2
+  podManagementPolicy: Parallel
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      containers:
+        - name: db
+          image: registry.example.org/db@sha256:DIGEST
+          securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+  volumeClaimTemplates:
+    - metadata: {name: data}
+      spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, storageClassName: none-such}
+""".replace("DIGEST", "0" * 64)
 NEVER_READY = {"deploy/web.yaml": deployment("web", replicas=1)}
 
 
@@ -138,6 +160,58 @@ def test_what_policy_lets_a_push_take_from_others_is_given_back(shop: Shop) -> N
     assert _owned(after) == _owned(maps)
     shop.remote()
     assert "data.theirs belongs to kubectl-edit" in shop.site.refused(mine)
+
+
+def test_a_field_that_must_be_there_always_has_an_owner(shop: Shop) -> None:
+    """A container without an image, for one moment, would be refused for ever."""
+    web = deployment("app")
+    shop.site.release("First", {"deploy/app.yaml": web})
+    theirs = "registry.example.org/web@sha256:" + "1" * 64
+    change = {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": theirs}]}}}}
+    path = f"{shop.path('deployments', 'app', '/apis/apps/v1')}?fieldManager=kubectl-set"
+    shop.cluster.api.ask("PATCH", path, change, "application/strategic-merge-patch+json")
+    field = 'Deployment/spec.template.spec.containers[name="web"].image'
+    shop.remote(f"{{force: ['{field}']}}")
+    told = shop.site.refused({"deploy/app.yaml": web.replace("0" * 64, "2" * 64)} | NEVER_READY)
+    assert "is taken from kubectl-set" in told
+    live = shop.get("deployments", "app", "/apis/apps/v1")
+    assert live["spec"]["template"]["spec"]["containers"][0]["image"] == theirs
+
+
+def test_claims_that_a_failed_set_made_are_gone_with_it(shop: Shop) -> None:
+    kept = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data-db-1"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    shop.cluster.api.post(shop.path("persistentvolumeclaims"), kept)
+    threading.Event().wait(1.1)  # the server tells times in whole seconds
+    shop.site.release("First", {"deploy/a.yaml": config_map("a", x="1")})
+    shop.site.refused({"deploy/db.yaml": DATABASE})
+
+    def claims() -> list[str]:
+        found = shop.cluster.api.get(shop.path("persistentvolumeclaims"))["items"]
+        return [item["metadata"]["name"] for item in found]
+
+    assert claims() == ["data-db-1"]
+
+
+def test_a_full_quota_does_not_hold_up_undoing(shop: Shop) -> None:
+    """What was created stays until what was is back, unless there is no room for both."""
+    shop.site.release("First", {"deploy/frozen.yaml": FIRST["deploy/frozen.yaml"]})
+    before = shop.everything()
+    hard = {"hard": {"count/configmaps": "3"}}  # frozen, kube-root-ca.crt and one more
+    shop.cluster.api.post(shop.path("resourcequotas"), {"metadata": {"name": "few"}, "spec": hard})
+    quota = shop.path("resourcequotas", "few")
+    wait(
+        "the quota",
+        lambda: shop.cluster.api.get(quota).get("status", {}).get("used", {}).get("count/configmaps") == "2",
+    )
+    new = {"deploy/frozen.yaml": SECOND["deploy/frozen.yaml"], "deploy/b.yaml": config_map("b", x="1")}
+    told = shop.site.refused(new | NEVER_READY)
+    assert "production is as it was before" in told
+    assert shop.everything() == before
 
 
 def _owned(item: dict[str, Any]) -> dict[str, list[str]]:

@@ -93,6 +93,11 @@ class ApiProblem(Failed):
         return self.status == 409 and not self.is_exists  # noqa: PLR2004
 
     @property
+    def is_over_quota(self) -> bool:
+        """403: a ResourceQuota has no room for it."""
+        return self.is_forbidden and "exceeded quota: " in self.message
+
+    @property
     def conflicts(self) -> tuple[Cause, ...]:
         """The fields that other managers own: each cause has `field` and `manager`."""
         return tuple(cause for cause in self.causes if cause.manager)

@@ -10,7 +10,7 @@ import msgspec
 from gitops_cli.errors import Unavailable
 from gitops_cli.targets.kubernetes.differences import differences
 from gitops_cli.targets.kubernetes.owned import others_part, owned_part
-from gitops_cli.targets.kubernetes.planned import Theirs
+from gitops_cli.targets.kubernetes.planned import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,8 +75,12 @@ def _read(cluster: Cluster, unsure: Sequence[Rendered]) -> dict[Key, dict[str, A
 
 def _looked_at(action: Action, live: dict[str, Any], body: dict[str, Any], manager: str) -> Action:
     before = owned_part(live, manager)
-    others = tuple(Theirs(action.key, loser, others_part(live, loser)) for loser in action.losers)
-    return msgspec.structs.replace(_compared(action, before, body), before=before, others=others)
+    found = msgspec.structs.replace(_compared(action, before, body), before=before)
+    if not action.losers:
+        return found
+    theirs = {loser: others_part(live, loser) for loser in action.losers}
+    whole = others_part(live, manager, *action.losers)
+    return msgspec.structs.replace(found, taken=Taken(action.key, theirs, whole))
 
 
 def _compared(action: Action, was: dict[str, Any] | None, body: dict[str, Any]) -> Action:

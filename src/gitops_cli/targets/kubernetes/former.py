@@ -10,12 +10,12 @@ from gitops_cli.errors import Unavailable
 from gitops_cli.targets.kubernetes.ledger import row_of, row_to_ask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from gitops_cli.adapters.kubernetes.objects import Key, Seen
     from gitops_cli.targets.kubernetes.inventory import SetSpec
     from gitops_cli.targets.kubernetes.ledger import Row
-    from gitops_cli.targets.kubernetes.planned import Theirs
+    from gitops_cli.targets.kubernetes.planned import Taken
     from gitops_cli.targets.kubernetes.rendering import Rendered
     from gitops_cli.targets.kubernetes.state import State
 
@@ -28,8 +28,8 @@ class Former:
     """As the release before had applied them."""
     live: Mapping[Key, Rendered]
     """What was ours of those that were not so any more, or that no set named."""
-    others: Mapping[Key, Sequence[Theirs]]
-    """What was theirs from whom the release takes fields."""
+    taken: Mapping[Key, Taken]
+    """Those of which the release takes fields from others."""
 
     @classmethod
     def of(cls, state: State, spec: SetSpec, before: SetSpec | None) -> Former:
@@ -39,10 +39,7 @@ class Former:
             with suppress(Unavailable):  # lost: then the plan has kept what was ours of each object
                 rendered = {one.key: one for one in state.bodies(before.key).objects}
         kept = state.bodies(spec.key)
-        others: dict[Key, list[Theirs]] = {}
-        for theirs in kept.others:
-            others.setdefault(theirs.key, []).append(theirs)
-        return cls(rendered, {one.key: one for one in kept.before}, others)
+        return cls(rendered, {one.key: one for one in kept.before}, {one.key: one for one in kept.taken})
 
     def get(self, key: Key) -> Rendered | None:
         """Give what to apply; None when it is lost."""

@@ -21,24 +21,15 @@ def owned_part(live: dict[str, Any], manager: str) -> dict[str, Any]:
     return _named(live, part_of(live, fields))
 
 
-def others_part(live: dict[str, Any], manager: str) -> dict[str, Any]:
-    """Give what all entries of another manager name, but the status, as an object to apply."""
+def others_part(live: dict[str, Any], *managers: str) -> dict[str, Any]:
+    """Give what all entries of these managers name, but the status, as an object to apply."""
     entries = (live.get("metadata") or {}).get("managedFields") or ()
     fields: dict[str, Any] = {}
     for entry in entries:
-        if entry.get("manager") == manager:
+        if entry.get("manager") in managers:
             fields = _both(fields, entry.get("fieldsV1") or {})
     fields.pop("f:status", None)
     return _named(live, part_of(live, fields))
-
-
-def holds(live: Any, part: Any) -> bool:
-    """Say whether everything in `part` is in `live` too."""
-    if isinstance(part, dict) and isinstance(live, dict):
-        return all(name in live and holds(live[name], value) for name, value in part.items())
-    if isinstance(part, list) and isinstance(live, list):
-        return all(any(holds(one, item) for one in live) for item in part)
-    return bool(live == part)
 
 
 def part_of(live: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:

@@ -17,12 +17,14 @@ SHOWN = 40
 """Lines of a plan that a pusher sees."""
 
 
-class Theirs(msgspec.Struct, frozen=True):
-    """What another manager owns of an object of which a release takes fields."""
+class Taken(msgspec.Struct, frozen=True):
+    """An object of which a release takes fields from others, as it was before."""
 
     key: Key
-    manager: str
-    body: dict[str, Any]
+    theirs: dict[str, dict[str, Any]]
+    """What each of them owned, by manager."""
+    whole: dict[str, Any]
+    """That together with what was ours: enough to make it again."""
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,7 +42,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The managers that lose fields to us."""
     before: dict[str, Any] = {}
     """What is ours of the live object, when it is not what a set of ours names."""
-    others: tuple[Theirs, ...] = ()
+    taken: Taken | None = None
     """What the losers own of the live object."""
     lines: tuple[str, ...] = ()
     """What changes, field by field."""

@@ -29,6 +29,7 @@ _SAID = re.compile(
     r"field is immutable|may not change once set|is immutable after creation|cannot change roleRef"
     r"|updates to [a-z]+ spec for fields other than"
 )
+JOB = ("batch", "Job")
 HOLDS = frozenset({NAMESPACE, CRD, CLAIM})
 """With these, what is in them is lost."""
 SERVES = frozenset(
@@ -51,14 +52,19 @@ def immutable_fields(problem: ApiProblem) -> list[str]:
 
 
 def is_valid(answer: object) -> bool:
-    """Say whether a dry run of creating it passed validation: it exists, and nothing else is wrong."""
-    return isinstance(answer, ApiProblem) and answer.is_exists
+    """Say whether a dry run of creating it passed validation: it exists, and nothing else is wrong.
+
+    A full quota is asked before that, and after validation; deleting the old one makes room.
+    """
+    return isinstance(answer, ApiProblem) and (answer.is_exists or answer.is_over_quota)
 
 
 def consent(key: Key, fields: Sequence[str], options: Sequence[str]) -> str:
     """Say why a push must ask for it, naming the option; empty when it may be done."""
     kind = (key.group, key.kind)
     named = f"{', '.join(fields)} cannot be changed, so it would be deleted and created again"
+    if kind == JOB:
+        return f"{', '.join(fields)} cannot be changed, as its run cannot be taken back; give it another name"
     if kind in HOLDS and not allows_prune(options, key):
         return f"{named}, with everything in it; push with -o allow-prune={key.kind} if that is meant"
     if kind in SERVES and "expect-downtime" not in options:

@@ -39,8 +39,9 @@ def needed(kinds: Iterable[Kind], project: Project, namespace: str) -> list[Righ
     if tasks or any(kind.kind in _WORKLOADS for kind in kinds):
         wanted |= {Right(verb, *what, namespace) for what in _SEEN for verb in ("get", "list", "watch")}
         wanted.add(Right("get", "", "pods/log", namespace))
-    if any(kind.kind == "StatefulSet" for kind in kinds):  # a broken pod of it bars the next version
-        wanted.add(Right("delete", "", "pods", namespace))
+    if any(kind.kind == "StatefulSet" for kind in kinds):
+        wanted.add(Right("delete", "", "pods", namespace))  # a broken one bars the next version
+        wanted |= {Right(verb, "", "persistentvolumeclaims", namespace) for verb in ("get", "delete")}
     if any(check.http for check in project.checks.values()):
         wanted.add(Right("get", "", "services/proxy", namespace))
     return sorted(wanted)

@@ -47,8 +47,8 @@ def candidate(key: str, wanted: AppSet, rendered: Sequence[Rendered], plan: Plan
         urls=urls(rendered),
     )
     before = tuple(sealed_again(action.key, action.before) for action in plan.actions if action.before)
-    others = tuple(theirs for action in plan.actions for theirs in action.others)
-    return spec, Bodies(objects=tuple(rendered), before=before, others=others)
+    taken = tuple(action.taken for action in plan.actions if action.taken is not None)
+    return spec, Bodies(objects=tuple(rendered), before=before, taken=taken)
 
 
 def sealed_again(key: Key, body: dict[str, Any]) -> Rendered:

@@ -21,7 +21,7 @@ from gitops_cli.adapters.files import private_dir, read_or_none, write_atomic
 from gitops_cli.errors import Unavailable
 from gitops_cli.targets.kubernetes.inventory import VERSION, Inventory
 from gitops_cli.targets.kubernetes.ledger import Ledger, Row
-from gitops_cli.targets.kubernetes.planned import Plan, Theirs
+from gitops_cli.targets.kubernetes.planned import Plan, Taken
 from gitops_cli.targets.kubernetes.rendering import Rendered
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Bodies(msgspec.Struct, frozen=True, kw_only=True):
     objects: tuple[Rendered, ...] = ()
     before: tuple[Rendered, ...] = ()
     """What was ours of objects that were not as a set of ours names them."""
-    others: tuple[Theirs, ...] = ()
-    """What was others' of objects of which this set's release took fields."""
+    taken: tuple[Taken, ...] = ()
+    """Objects of which this set's release takes fields from others."""
 
 
 class State:

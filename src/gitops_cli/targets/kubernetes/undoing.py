@@ -10,14 +10,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from gitops_cli.adapters import clock
 from gitops_cli.adapters.kubernetes.client import seen_of
 from gitops_cli.adapters.kubernetes.problems import ApiProblem
 from gitops_cli.errors import Failed, StepTimeout
-from gitops_cli.targets.kubernetes import recreate
+from gitops_cli.targets.kubernetes import claims, recreate
 from gitops_cli.targets.kubernetes.applying import kind_of
 from gitops_cli.targets.kubernetes.former import Former
-from gitops_cli.targets.kubernetes.owned import holds
 from gitops_cli.targets.kubernetes.stages import CRD, staged
 
 if TYPE_CHECKING:
@@ -41,10 +42,16 @@ def put_back(cluster: Cluster, spec: SetSpec, before: SetSpec | None) -> list[Re
         return []
     live, ledger = cluster.look(touched, spec.project), cluster.state.ledger()
     changed = [item for item in touched if item.act != "create"]
-    restored = (
-        _restore(cluster, changed, Former.of(cluster.state, spec, before), live, ledger) if changed else []
-    )
     created = [item for item in touched if item.act == "create"]
+    former = Former.of(cluster.state, spec, before) if changed else Former({}, {}, {})
+    try:
+        restored = _restore(cluster, changed, former, live, ledger)
+    except ApiProblem as problem:
+        if not problem.is_over_quota:
+            raise
+        remove(cluster, created, live, spec.project)  # else they stay until what they may serve is back
+        live = cluster.look(touched, spec.project)
+        restored = _restore(cluster, changed, former, live, ledger)
     remove(cluster, created, live, spec.project)
     ledger.drop(item.key for item in created)
     cluster.state.save_ledger(ledger)
@@ -68,7 +75,7 @@ def _restore(
                 raise Failed(f"what {item.key.title()} was before is lost", code="kubernetes.former")
             if not ledger.as_left(seen, one.hash, manager):  # something of the release has reached it
                 todo.append(one)
-        answers = cluster.all([partial(_put_both, cluster, former, one, live.get(one.key)) for one in todo])
+        answers = cluster.all([partial(_put_all, cluster, former, one, live.get(one.key)) for one in todo])
         ledger.add(
             former.row(seen_of(answer), one, manager) for one, answer in zip(todo, answers, strict=True)
         )
@@ -76,22 +83,31 @@ def _restore(
     return restored
 
 
-def _put_both(cluster: Cluster, former: Former, one: Rendered, seen: Seen | None) -> dict[str, Any]:
-    """Put back what was ours, then what the release had taken from others; give the first answer.
+def _put_all(cluster: Cluster, former: Former, one: Rendered, seen: Seen | None) -> dict[str, Any]:
+    """Put back what the release had taken from others, then what was ours; give the last answer.
 
-    Killed between the two: the ledger does not know of the first, so both are done again.
+    In this order, for a field that nobody owns is removed, and some must be there. Killed between the two:
+    the ledger does not know of it yet, so both are done again.
     """
-    answer = _put(cluster, one, seen)
-    kind = kind_of(cluster, one)
-    for theirs in former.others.get(one.key, ()):
-        if holds(answer, theirs.body):
-            continue  # the release had not taken it yet
-        try:
-            cluster.client.apply(kind, one.key.namespace, theirs.body, manager=theirs.manager)
-        except ApiProblem as problem:
-            if not problem.conflicts:  # else somebody has written there meanwhile: that is newer
-                raise
-    return answer
+    if (taken := former.taken.get(one.key)) is not None:
+        if seen is None or seen.deleting:
+            _put(cluster, msgspec.structs.replace(one, body=taken.whole), seen)
+            seen = None
+        for manager, body in taken.theirs.items():
+            _give_back(cluster, one, manager, body)
+    return _put(cluster, one, seen)
+
+
+def _give_back(cluster: Cluster, one: Rendered, manager: str, body: dict[str, Any]) -> None:
+    """Apply what another manager owned, as that manager; what is owned by anybody but us is newer."""
+    apply = partial(cluster.client.apply, kind_of(cluster, one), one.key.namespace, body, manager=manager)
+    try:
+        apply()
+    except ApiProblem as problem:
+        if not problem.conflicts:
+            raise
+        if {cause.manager for cause in problem.conflicts} == {cluster.at.field_manager}:
+            apply(force=True)
 
 
 def _put(cluster: Cluster, one: Rendered, seen: Seen | None) -> dict[str, Any]:
@@ -118,6 +134,8 @@ def _put(cluster: Cluster, one: Rendered, seen: Seen | None) -> dict[str, Any]:
 def remove(cluster: Cluster, items: Sequence[Item], live: Mapping[Key, Seen], project: str) -> None:
     """Delete objects that are there and ours, what stands on others first, and wait until they are gone."""
     doomed = [item for item in items if item.key in live]
+    made = claims.of_sets(cluster, doomed)
+    claims.delete(cluster, made)  # before their sets: killed in between, the sets still tell of them
     for stage in staged(doomed, lambda item: item.key, backwards=True):
         cluster.all([partial(_delete, cluster, item, live[item.key]) for item in stage])
     until = clock.monotonic() + GONE_SECONDS
@@ -131,6 +149,7 @@ def remove(cluster: Cluster, items: Sequence[Item], live: Mapping[Key, Seen], pr
             )
         if doomed:
             clock.pause(PAUSE)
+    claims.wait_gone(cluster, made, GONE_SECONDS)
     if any((item.key.group, item.key.kind) == CRD for item in items):
         cluster.client.kinds().refresh()
 
