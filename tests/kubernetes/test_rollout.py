@@ -161,6 +161,33 @@ def test_only_pods_of_the_new_version_count_and_the_old_one_can_come_back(
 
 
 @pytest.mark.row(80)
+def test_a_pod_that_runs_and_is_never_ready_does_not_bar_the_version_before(site: Site, image: str) -> None:
+    """The controller of a StatefulSet waits for it for ever; the mended version would wait too."""
+    good = workload("StatefulSet", container(image, SERVES), replicas=2)
+    never = {"readinessProbe": {"exec": {"command": ["false"]}, "periodSeconds": 1}}
+    bad = workload("StatefulSet", container(image, SERVES, **never), replicas=2)
+    site.wait(*site.apply(good))
+    with pytest.raises(Unhealthy):
+        site.wait(*site.apply(bad), timeout=8)
+    site.wait(*site.apply(good))
+    (live,) = site.live("apps/v1", "StatefulSet")
+    assert live["status"]["updatedReplicas"] == live["status"]["readyReplicas"] == 2
+
+
+@pytest.mark.row(80)
+def test_old_pods_that_take_their_time_to_end_hold_up_a_new_version_and_no_more(
+    site: Site, image: str
+) -> None:
+    site.apply(quota(pods="1"))
+    slow = "trap '' TERM; echo serving; while true; do sleep 0.2; done"
+    first = workload("Deployment", container(image, slow), terminationGracePeriodSeconds=10)
+    first["spec"]["strategy"] = {"rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
+    site.wait(*site.apply(first))
+    first["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "A", "value": "2"}]
+    site.wait(*site.apply(first))
+
+
+@pytest.mark.row(80)
 def test_a_full_quota_holds_a_new_version_back_only_until_old_pods_end(site: Site, image: str) -> None:
     site.apply(quota(pods="1"))
     first = workload("Deployment", container(image, SERVES))

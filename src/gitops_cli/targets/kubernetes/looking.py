@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gitops_cli.adapters.kubernetes.client import Watched
-from gitops_cli.targets.kubernetes.pods import WORKLOADS, found, newest, older
+from gitops_cli.targets.kubernetes.pods import WORKLOADS, all_of, found, newest, older
 from gitops_cli.targets.kubernetes.readiness import Body, Verdict, judge
 from gitops_cli.targets.kubernetes.rendering import APP, ENVIRONMENT, Rendered
 
@@ -32,6 +32,8 @@ class Stand(msgspec.Struct, kw_only=True):
     """Those of its newest version."""
     older: list[Body] = []
     """Those of a version that is no longer wanted."""
+    ending: bool = False
+    """Whether a pod of it, of whatever version, is about to go and to make room."""
 
     @property
     def is_workload(self) -> bool:
@@ -94,6 +96,8 @@ class Looker:
             if stand.body is not None and stand.is_workload:
                 stand.pods = newest(stand.body, pods, sets)
                 stand.older = older(stand.body, pods, sets)
+                every = all_of(stand.body, pods, sets)
+                stand.ending = any("deletionTimestamp" in pod["metadata"] for pod in every)
         return [pending[o.key] for o in self._objects if o.key in pending]
 
     def _pending(self, kind: Kind, live: Iterable[Body]) -> list[Stand]:

@@ -60,6 +60,15 @@ def older(workload: Body, pods: Iterable[Body], sets: Iterable[Body] = ()) -> li
     return [pod for pod in every if pod["metadata"]["uid"] not in new]
 
 
+def replaced(workload: Body | None, pods: Iterable[Body]) -> list[Body]:
+    """Give those pods of a StatefulSet that its controller replaces by ones of its newest version itself."""
+    strategy = ((workload or {}).get("spec") or {}).get("updateStrategy") or {}
+    if workload is None or strategy.get("type") == "OnDelete":
+        return []
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    return [pod for pod in pods if int(pod["metadata"]["name"].rpartition("-")[2]) >= partition]
+
+
 def newest(workload: Body, pods: Iterable[Body], sets: Iterable[Body] = ()) -> list[Body]:
     """Give the pods of a workload's newest version that are not being deleted.
 

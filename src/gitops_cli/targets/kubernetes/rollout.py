@@ -13,7 +13,7 @@ from gitops_cli.errors import Unhealthy
 from gitops_cli.targets.kubernetes.lastlines import last_lines, talking
 from gitops_cli.targets.kubernetes.looking import Looker, makes_pods
 from gitops_cli.targets.kubernetes.memory import Memory
-from gitops_cli.targets.kubernetes.pods import found, ready
+from gitops_cli.targets.kubernetes.pods import found, ready, replaced
 from gitops_cli.targets.kubernetes.progress import Progress
 from gitops_cli.targets.kubernetes.readiness import waits
 from gitops_cli.targets.kubernetes.stuck import Asker
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TICK = 0.5
 """Seconds between two looks when nothing happens: how late a reason that must last is seen to have lasted."""
+BARS = 10.0
+"""Seconds for which an unwanted pod may be on its way to be ready, when nothing else is going on."""
 CODES: dict[Why, str] = {
     "config": "kubernetes.config",
     "crash-loop": "kubernetes.crash-loop",
@@ -95,8 +97,10 @@ class _Judge:
         """Give those that need more time. Raises `Unhealthy` for one that no time will help."""
         self._memory.look(pod for stand in pending for pod in (*stand.pods, *stand.older))
         for stand in pending:
-            self._free(stand)
+            self._free(stand, now)
             for reason in self._reasons(stand, now):
+                if reason.why == "quota" and stand.ending:
+                    continue
                 about = (stand.rendered.key, reason.why, reason.pod, reason.container)
                 if self._memory.age(about, now) >= reason.holds:
                     raise Unhealthy(self._told(stand, reason), code=CODES[reason.why], next_command=NEXT)
@@ -104,16 +108,21 @@ class _Judge:
             return pending
         return [stand for stand in pending if not self._asker.waits_for_a_pod(stand, now)]
 
-    def _free(self, stand: Stand) -> None:
-        """Delete the broken pods of a StatefulSet's unwanted version: its controller waits for them for ever.
+    def _free(self, stand: Stand, now: float) -> None:
+        """Delete the pods of a StatefulSet's unwanted version that bar it: its controller waits for them.
 
         (Kubernetes calls it "forced rollback".) So a version that failed can be replaced, and taken back.
+        One that runs and is not ready bars it too, once every pod of the wanted version is ready.
         """
         if stand.rendered.key.kind != "StatefulSet":
             return
-        for pod in stand.older:
+        quiet = not stand.ending and all(map(ready, stand.pods))
+        for pod in replaced(stand.body, stand.older):
             uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]
-            if uid not in self._freed and not ready(pod) and self._doom(stand, pod) is not None:
+            if uid in self._freed or ready(pod):
+                continue
+            waited = self._memory.age(("barred", uid), now) if quiet else 0.0
+            if self._doom(stand, pod) is not None or waited >= BARS:
                 self._freed.add(uid)
                 self._client.delete(found(self._client, "v1", "Pod"), self._namespace, name, uid=uid)
 

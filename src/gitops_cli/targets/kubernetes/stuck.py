@@ -26,6 +26,8 @@ ASKS = 2.0
 _MAKERS = frozenset({"StatefulSet", "DaemonSet", "Job", "ReplicaSet", "ReplicationController"})
 """Kinds whose pods the server can refuse without a condition that says so (a Deployment has one)."""
 _MOUNTS = frozenset({"FailedMount", "FailedAttachVolume"})
+_MOUNTED = frozenset({"Pulling", "Pulled", "Created", "Started"})
+"""A pod of which these are told has its volumes."""
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
@@ -41,16 +43,11 @@ class Asker:
 
     def doom(self, body: Body, pods: Sequence[Body], now: float) -> Doom | None:
         """Say why the pods of a workload are never made, or never start, as events tell."""
-        if body["kind"] in _MAKERS:
-            for told in self._after(body, now):
-                if told.reason == "FailedCreate" and told.time >= changed_at(body):
-                    return Doom(why="quota", reason=told.message, holds=SETTLES)
+        if body["kind"] in _MAKERS and (why := not_made(self._after(body, now), changed_at(body))):
+            return Doom(why="quota", reason=why, holds=SETTLES)
         for pod in pods:
-            if why_waiting(pod) in _STARTING:
-                for told in self._after(pod, now):
-                    if told.reason in _MOUNTS and "not found" in told.message:
-                        name = str(pod["metadata"]["name"])
-                        return Doom(why="config", reason=told.message, pod=name, holds=SETTLES)
+            if why_waiting(pod) in _STARTING and (why := not_mounted(self._after(pod, now))):
+                return Doom(why="config", reason=why, pod=str(pod["metadata"]["name"]), holds=SETTLES)
         return None
 
     def waits_for_a_pod(self, stand: Stand, now: float) -> bool:
@@ -78,3 +75,18 @@ class Asker:
             at, told = now, told_of(self._client, self._namespace, uid)
             self._asked[uid] = at, told
         return told
+
+
+def not_made(events: Sequence[Told], since: str) -> str:
+    """Say why the newest attempt to make a pod failed; empty when one was made after it."""
+    failed = next((told for told in events if told.reason == "FailedCreate" and told.time >= since), None)
+    made = next((told.time for told in events if told.reason == "SuccessfulCreate"), "")
+    return failed.message if failed is not None and failed.time > made else ""
+
+
+def not_mounted(events: Sequence[Told]) -> str:
+    """Say what is missing that a volume is made of; empty when it is there by now."""
+    if any(told.reason in _MOUNTED for told in events):
+        return ""
+    missing = (told.message for told in events if told.reason in _MOUNTS and "not found" in told.message)
+    return next(missing, "")
