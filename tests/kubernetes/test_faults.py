@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from gitops_cli.adapters import processes
+from gitops_cli.adapters.kubernetes import wire
 from gitops_cli.adapters.kubernetes.access import Access
 from gitops_cli.adapters.kubernetes.client import Client, Watched
 from gitops_cli.adapters.kubernetes.problems import AnswerLost, ApiProblem
@@ -333,6 +334,19 @@ def test_a_mirror_of_a_server_that_is_gone_says_so_and_ends(
                 mirror.wait(60.0)
 
         assert told(wait).code == "kubernetes.unreachable"
+
+
+def test_a_credential_that_expires_again_and_again_is_read_anew_each_time(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent outlives many tokens; one that is never accepted is not asked for without end."""
+    now = 100.0
+    monkeypatch.setattr(wire, "monotonic", lambda: now)
+    found = wire.Wire(access, renew=lambda: msgspec.structs.replace(access))
+    assert found.renewed(found.access)
+    assert not found.renewed(found.access)
+    now += 900
+    assert found.renewed(found.access)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ _BROKEN_TRIES = 5
 """A webhook that is down answers 500 for ever; one that restarts is back within these."""
 _LONGEST = 5.0
 _TOKEN_AGE = 60.0
+_RENEW_AGE = 30.0
+"""One that was read so lately and is not accepted is not read again: it lacks something else."""
 _BEGIN = 30.0
 """How long an answer that goes on may take to begin."""
 
@@ -63,6 +65,7 @@ class Wire:
         self.hurry = threading.Event()
         """Set while somebody waits for us to stop: nothing is tried again."""
         self._renew = renew
+        self._renewable = 0.0
         self._lock = threading.Lock()
         self._pool = connections.pool(access)
         self._authorization = ("", 0.0)
@@ -173,10 +176,11 @@ class Wire:
         with self._lock:
             if self.access is not used:
                 return True  # another thread did it meanwhile
-            renew, self._renew = self._renew, None
-            if renew is None:
+            now = monotonic()
+            if self._renew is None or now < self._renewable:
                 return False
-            self.access = renew()
+            self.access = self._renew()
+            self._renewable = now + _RENEW_AGE
             self._pool = connections.pool(self.access)
             self._authorization = ("", 0.0)
             return True
