@@ -271,6 +271,7 @@ def test_a_listed_service_account_has_its_token() -> None:
     allowed(workload("Deployment", pod("serviceAccountName: default, automountServiceAccountToken: false")))
 
 
+ENDS = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec:\n  ttlSecondsAfterFinished: 100\n"
 CLAIMS = """\
 apiVersion: apps/v1
 kind: StatefulSet
@@ -299,6 +300,7 @@ spec:
         (CONFIG.replace("ConfigMap", "PersistentVolumeClaim") + "  labels: [a]\n", 5, "policy.metadata"),
         (SERVICE + "  externalIPs: [10.0.0.1]\n", 6, "policy.service"),
         (SERVICE + "  type: ExternalName\n", 6, "policy.service"),
+        (ENDS, 5, "policy.job-ends"),
         (SERVICE + "  externalName: kubernetes.default.svc\n", 6, "policy.service"),
         (
             CLAIMS,

@@ -111,6 +111,8 @@ class _Checker:
         yield from self._metadata(manifest)
         if manifest.kind == "Service":
             yield from _service(manifest)
+        if manifest.kind == "Job":
+            yield from _job(manifest)
         for pod in pods(manifest.raw):
             yield from self._pod(manifest, pod)
 
@@ -215,6 +217,14 @@ def _inner_metadata(manifest: Manifest, value: Any, path: Path) -> Iterator[Prob
                 )
         for key, child in value.items():
             yield from _inner_metadata(manifest, child, (*path, key))
+
+
+def _job(manifest: Manifest) -> Iterator[Problem]:
+    """Refuse what removes itself: it is missed, made again, and runs again."""
+    if "ttlSecondsAfterFinished" in mapping(manifest.raw.get("spec")):
+        cause = "a Job that removes itself would be made again, and run again, for ever"
+        help_ = "leave the field out, or make it one of the `jobs:` of gitops.yaml"
+        yield _problem(cause, "policy.job-ends", manifest, ("spec", "ttlSecondsAfterFinished"), remedy=help_)
 
 
 def _service(manifest: Manifest) -> Iterator[Problem]:
