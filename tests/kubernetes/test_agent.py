@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gitops_cli import releases
+from gitops_cli.errors import GitopsError
 from gitops_cli.pipeline.protocol import SILENT
 from gitops_cli.reconcile.agent import Agent
 from gitops_cli.targets.kubernetes.fights import TIMES
+from gitops_cli.targets.kubernetes.state import State
 from tests.cluster.parts import wait
 from tests.kubernetes.shop import config_map, deployment, service
+from tests.kubernetes.test_release import CLAIM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,6 +169,52 @@ def test_a_release_takes_in_hand_what_was_left_alone_once_its_owner_gave_it_up(s
     assert (value(shop, "a"), value(shop, "b")) == ("1", "2")
     shop.edit("configmaps", "a", {"data": {"x": "theirs"}})
     assert tend(shop)
+
+
+def test_a_heal_that_does_not_become_ready_keeps_what_it_healed(shop: Shop) -> None:
+    """What was sent is what was released: taking it away again would help nobody."""
+    volume = shop.volume()
+    shop.cluster.api.post("/api/v1/persistentvolumes", volume)
+    shop.site.release(files=FILES | {"deploy/claim.yaml": CLAIM.format(volume=shop.namespace)})
+    config = shop.site.home.config
+    config.write_text(config.read_text().replace("rollout: 60", "rollout: 3"))
+    shop.edit("configmaps", "a", {"data": {"x": "by hand"}})
+    shop.cluster.api.delete(shop.path("persistentvolumeclaims", "data"))
+    wait("the deletion", lambda: not shop.names("persistentvolumeclaims"))
+    with pytest.raises(GitopsError, match="not ready within 3 s"):  # its volume is of the claim before
+        tend(shop)
+    assert shop.names("persistentvolumeclaims") == ["data"]
+    assert value(shop, "a") == "1"
+    assert tend(shop) == []
+
+
+def test_a_lost_ledger_is_written_anew(shop: Shop) -> None:
+    """Else the agent asks about the same objects again and again."""
+    shop.site.release(files=FILES)
+    before = State(shop.state()).ledger().rows
+    (shop.state() / "ledger.json").unlink()
+    assert tend(shop) == []
+    after = State(shop.state()).ledger().rows
+    assert [(row.key, row.uid, row.fields, row.time) for row in after] == [
+        (row.key, row.uid, row.fields, row.time) for row in before
+    ]
+
+
+def test_what_is_left_alone_costs_a_running_agent_nothing(
+    shop: Shop, audit: Callable[..., AbstractContextManager[Window]]
+) -> None:
+    shop.site.release(files=FILES)
+    for turn in range(TIMES):
+        shop.edit("configmaps", "a", {"data": {"x": f"theirs {turn}"}})
+        tend(shop)
+    shop.edit("configmaps", "a", {"data": {"x": "theirs"}})
+    with agent(shop) as running:
+        shop.edit("configmaps", "b", {"data": {"x": "by hand"}})
+        wait("the heal", lambda: running.said("ConfigMap b"), seconds=30)
+        wait("the value", lambda: value(shop, "b") == "1", seconds=30)
+        asked = [_asked_in_five_seconds(shop, audit) for _ in range(3)]
+    assert asked[-1] == 0, asked
+    assert value(shop, "a") == "theirs"
 
 
 def test_a_namespace_that_was_deleted_is_there_again(shop: Shop) -> None:

@@ -200,6 +200,22 @@ def test_what_may_not_be_removed_is_told_and_removed_later(
     assert shop.is_settled()
 
 
+def test_what_was_agreed_to_is_not_asked_about_again(shop: Shop, unprivileged: Callable[..., Any]) -> None:
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": VERBS}]
+    shop.remote("{prune: {count: 1}}", kubeconfig=unprivileged(shop.namespace, rules))
+    shop.site.release("First", {f"deploy/{name}.yaml": config_map(name, x="1") for name in "abcd"})
+    shop.may([verb for verb in VERBS if verb != "delete"])
+    shop.site.git("rm", "-q", *(f"deploy/{name}.yaml" for name in "bcd"))
+    shop.site.refused()
+    pushed = shop.site.push("-o", "allow-prune=ConfigMap", "main")
+    assert pushed.code == 0
+    assert "could not clean up" in pushed.text
+    shop.site.release("Once more", {"deploy/a.yaml": config_map("a", x="2")})
+    shop.may(VERBS)
+    assert sorted(shop.recover()) == [f"removed ConfigMap {name}" for name in "bcd"]
+    assert shop.names() == ["a"]
+
+
 def test_a_check_that_nothing_answers_undoes_the_release(shop: Shop) -> None:
     checks = "services: {web: {}}\nchecks:\n  page: {service: web, http: /, timeoutSeconds: 1}\n"
     text = (shop.site.folder / "gitops.yaml").read_text()

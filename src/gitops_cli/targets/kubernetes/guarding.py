@@ -8,6 +8,7 @@ from gitops_cli.adapters import clock
 from gitops_cli.adapters.kubernetes.client import Watched, seen_of
 from gitops_cli.adapters.kubernetes.problems import ApiProblem
 from gitops_cli.errors import GitopsError
+from gitops_cli.targets.kubernetes.fights import Fights
 from gitops_cli.targets.kubernetes.rendering import selector
 
 if TYPE_CHECKING:
@@ -77,12 +78,16 @@ def _watched(cluster: Cluster, serving: SetSpec) -> list[Watched]:
 
 
 def _as_left(cluster: Cluster, serving: SetSpec, mirror: Mirror) -> bool:
-    """Compare everything with what the server answered to our last PATCH of it."""
+    """Compare everything that is not left alone with what the server answered to our last PATCH of it."""
     ledger, manager = cluster.state.ledger(), cluster.at.field_manager
+    alone = frozenset(Fights(cluster.state).frozen())
     kinds = {kind for item in serving.objects if (kind := cluster.kind(item)) is not None}
     seen_all = [seen_of(_typed(body, kind)) for kind in kinds for body in mirror.of(kind)]
     live = {seen.key: seen for seen in seen_all}
-    return all(ledger.as_left(live.get(item.key), item.hash, manager) for item in serving.objects)
+    return all(
+        item.key in alone or ledger.as_left(live.get(item.key), item.hash, manager)
+        for item in serving.objects
+    )
 
 
 def _typed(body: dict[str, Any], kind: Kind) -> dict[str, Any]:

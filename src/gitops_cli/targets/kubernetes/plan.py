@@ -58,7 +58,8 @@ def make_plan(
     gone = inventory.serving.objects if inventory.serving else ()
     removed = tuple(item for item in (*gone, *inventory.leftover) if item.key not in names)
     found = [verdict for verdict in verdicts if isinstance(verdict, Problem)]
-    found += guard.check(removed, len(serving), cluster.policy.prune, wanted.options)
+    going = [item for item in gone if item.key not in names]  # what is left over was agreed to by its release
+    found += guard.check(going, len(serving), cluster.policy.prune, wanted.options)
     refusals.refuse([*problems.values(), *found])
     return Plan(
         commit=wanted.commit,
