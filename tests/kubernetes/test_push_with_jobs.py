@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cluster.parts import wait
-from tests.kubernetes.shop import Shop, config_map, make_shop
+from tests.kubernetes.shop import Shop, config_map, deployment, make_shop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +64,24 @@ def test_what_jobs_and_checks_print_is_told_and_they_are_gone_after(app: Shop) -
     assert "page: checking" in told
     assert told.index("seed: seeding") < told.index("page: checking")
     assert left(app) == []
+
+
+def test_a_job_before_the_first_release_has_its_configuration(app: Shop) -> None:
+    """What its service reads from objects of the same push is there; what makes pods is not yet."""
+    web = deployment("web", replicas=0)
+    web = web.replace(f"registry.example.org/web@sha256:{'0' * 64}", "web")
+    web += "          envFrom: [{configMapRef: {name: settings}}]\n"
+    seed = 'echo "the colour is $colour"'
+    told = app.site.release("First", files(seed=seed) | {"deploy/web.yaml": web})
+    assert "seed: the colour is red" in told
+    told = app.site.release("Second", files(seed=seed, colour="blue"))
+    assert "seed: the colour is blue" in told
+    before = app.everything()
+    app.site.commit("Third", files(seed="echo no; exit 3", colour="green"))
+    pushed = app.site.push()
+    assert pushed.code != 0
+    assert "seed ended with 3" in pushed.text
+    assert app.everything() == before
 
 
 def test_a_check_that_fails_undoes_the_release(app: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gitops_cli.steps.base import ReadingStep
@@ -26,8 +27,8 @@ class Deploy(ReadingStep):
     def do(self, release: Release, record: Record) -> str:
         """Start the set, wait until it serves."""
         context, wanted = self._context, self._context.wanted(release)
-        run_jobs(context, wanted, "before-deploy", record)
-        context.target.apply(wanted, record, context.watch)
+        jobs = partial(run_jobs, context, wanted, "before-deploy", record)
+        context.target.apply(wanted, record, context.watch, first=jobs)
         line = context.target.wait(wanted, record, context.watch)
         run_jobs(context, wanted, "after-deploy", record)
         return line

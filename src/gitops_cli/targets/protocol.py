@@ -71,6 +71,10 @@ class Door(NamedTuple):
     """Whether the URL works after the door is closed."""
 
 
+def nothing() -> None:
+    """Do nothing: there are no jobs."""
+
+
 class Target(Protocol):
     """Where a release lands. Every method that changes something is idempotent: recovery calls it again.
 
@@ -103,8 +107,13 @@ class Target(Protocol):
     def libraries(self, wanted: AppSet) -> Sequence[str]:
         """Name the virtual environments that `prepare` made: migrations may import their application."""
 
-    def apply(self, wanted: AppSet, record: Record, watch: Watcher) -> None:
-        """Write the inventory, then start the set."""
+    def apply(
+        self, wanted: AppSet, record: Record, watch: Watcher, *, first: Callable[[], None] = nothing
+    ) -> None:
+        """Write the inventory, then start the set; `first` is called when what jobs need is there.
+
+        Nothing of the new version has started by then.
+        """
 
     def wait(self, wanted: AppSet, record: Record, watch: Watcher) -> str:
         """Wait until it is ready and serves, or raise `Unhealthy` with the reason as soon as it cannot be."""

@@ -15,15 +15,15 @@ from gitops_cli.adapters.kubernetes.client import seen_of
 from gitops_cli.errors import Failed, GitopsError, StepTimeout
 from gitops_cli.targets.kubernetes.ledger import row_of
 from gitops_cli.targets.kubernetes.recreate import recreate
-from gitops_cli.targets.kubernetes.stages import CRD, staged
+from gitops_cli.targets.kubernetes.stages import CRD, SERVES, stage_of, staged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gitops_cli.adapters.kubernetes.objects import Key, Kind
     from gitops_cli.pipeline.protocol import Watcher
     from gitops_cli.targets.kubernetes.cluster import Cluster
-    from gitops_cli.targets.kubernetes.ledger import Row
+    from gitops_cli.targets.kubernetes.ledger import Ledger, Row
     from gitops_cli.targets.kubernetes.planned import Action
     from gitops_cli.targets.kubernetes.rendering import Rendered
 
@@ -33,17 +33,38 @@ PAUSE = 0.1
 _NAMED = 5
 
 
-def send(
+def send(  # noqa: PLR0913 - one plan's parts
     cluster: Cluster,
     actions: Sequence[Action],
     wanted: Mapping[Key, Rendered],
     known: Sequence[Row],
     watch: Watcher,
+    *,
+    first: Callable[[], None],
 ) -> None:
-    """Send every action. Raises `Failed` naming what the server refused; the stages after it are not sent."""
+    """Send every action; `first` is called between what pods need and what makes pods, or leads to them.
+
+    Raises `Failed` naming what the server refused; the stages after it are not sent.
+    """
     ledger = cluster.state.ledger()
     ledger.add(known)
-    for stage in staged(actions, lambda action: action.key):
+    stages = list(staged(actions, lambda action: action.key))
+    needed = [stage for stage in stages if stage_of(stage[0].key) < SERVES]
+    _send_stages(cluster, needed, wanted, ledger, watch)
+    first()
+    _send_stages(cluster, stages[len(needed) :], wanted, ledger, watch)
+    if not actions and known:
+        cluster.state.save_ledger(ledger)
+
+
+def _send_stages(
+    cluster: Cluster,
+    stages: Iterable[Sequence[Action]],
+    wanted: Mapping[Key, Rendered],
+    ledger: Ledger,
+    watch: Watcher,
+) -> None:
+    for stage in stages:
         watch.says(_title(stage))
         answers = cluster.client.together(
             [partial(_send_one, cluster, action, wanted[action.key]) for action in stage]
@@ -59,8 +80,6 @@ def send(
         for action in stage:
             if (action.key.group, action.key.kind) == CRD:
                 wait_established(cluster, wanted[action.key])
-    if not actions and known:
-        cluster.state.save_ledger(ledger)
 
 
 def _send_one(cluster: Cluster, action: Action, one: Rendered) -> dict[str, Any]:
@@ -113,6 +132,9 @@ def _raise_failures(failed: Sequence[tuple[Action, GitopsError]]) -> None:
     if not failed:
         return
     action, first = failed[0]
+    lost = next((error for _, error in failed if not isinstance(error, Failed)), None)
+    if lost is not None:  # the server is gone: that says more than which objects it did not take
+        raise lost
     if len(failed) == 1:
         raise _named(action, first)
     listed = "; ".join(str(_named(action, error).cause) for action, error in failed[:_NAMED])

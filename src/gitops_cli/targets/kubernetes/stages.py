@@ -44,6 +44,8 @@ ORDER: tuple[tuple[tuple[str, str], ...], ...] = (
 
 _STAGE = {kind: number for number, kinds in enumerate(ORDER) for kind in kinds}
 LAST = len(ORDER)
+SERVES = _STAGE["", "Service"]
+"""From this stage on, the new version starts; what is before it is what its pods need."""
 
 
 def stage_of(key: Key) -> int:

@@ -20,7 +20,7 @@ from gitops_cli.targets.kubernetes.pruning import prune
 from gitops_cli.targets.kubernetes.rendering import render
 from gitops_cli.targets.kubernetes.state import State
 from gitops_cli.targets.memory import Memory
-from gitops_cli.targets.protocol import Door, Live
+from gitops_cli.targets.protocol import Door, Live, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -108,16 +108,18 @@ class KubernetesTarget:
         del wanted
         return ()
 
-    def apply(self, wanted: AppSet, record: Record, watch: Watcher) -> None:
-        """Send what is not as it should be.
+    def apply(
+        self, wanted: AppSet, record: Record, watch: Watcher, *, first: Callable[[], None] = nothing
+    ) -> None:
+        """Send what is not as it should be; `first` when configuration and accounts are there.
 
         Killed before the inventory is written: nothing was sent, and `put_back` finds no such set. After
         it: `put_back` puts back what came through.
         """
         Fights(self._state).settle()
-        self._send(wanted, record, watch)
+        self._send(wanted, record, watch, first)
 
-    def _send(self, wanted: AppSet, record: Record, watch: Watcher) -> None:
+    def _send(self, wanted: AppSet, record: Record, watch: Watcher, first: Callable[[], None]) -> None:
         found, rendered = self._state.inventory().abandoned, self._render(wanted)
         plan = self._planned(wanted, rendered)
         key = new_key(wanted.release)
@@ -127,7 +129,8 @@ class KubernetesTarget:
         self._state.save_inventory(
             Inventory(serving=found.serving, candidate=candidate, leftover=found.doomed)
         )
-        applying.send(self.cluster, plan.actions, {one.key: one for one in rendered}, plan.rows, watch)
+        texts = {one.key: one for one in rendered}
+        applying.send(self.cluster, plan.actions, texts, plan.rows, watch, first=first)
 
     def wait(self, wanted: AppSet, record: Record, watch: Watcher) -> str:
         """Wait until everything that was sent is ready.
@@ -169,7 +172,16 @@ class KubernetesTarget:
         from gitops_cli.targets.kubernetes.tasks import run_task  # noqa: PLC0415 - only where there are jobs
 
         client, namespace = self.cluster.client, self._at.namespace
-        run_task(client, namespace, task, wanted, self._at, record=record, watch=watch)
+        run_task(
+            client,
+            namespace,
+            task,
+            wanted,
+            self._at,
+            record=record,
+            watch=watch,
+            unschedulable=self._environment.timeouts.unschedulable,
+        )
 
     def answers(self, service: str, path: str, *, timeout: float) -> tuple[int, str] | None:
         """Ask a Service through the API server; without one of that name, the first."""
@@ -229,14 +241,18 @@ class KubernetesTarget:
         known = serving is not None and serving.commit == wanted.commit
         found = healing(self.cluster, plan, rendered, insist=insist)
         if known and not found.plan.actions:
+            if found.plan.rows:  # else the guard would ask about them for ever
+                ledger = self._state.ledger()
+                ledger.add(found.plan.rows)
+                self._state.save_ledger(ledger)
             return []
         self._plans[wanted.commit] = found.plan
         record = Memory()
         try:
-            self._send(wanted, record, SILENT)
+            self._send(wanted, record, SILENT, nothing)
             self.wait(wanted, record, SILENT)
-        except GitopsError:
-            self.put_back(record)
+        except GitopsError:  # what was sent is what was released: nothing to undo, and more to heal
+            self._state.save_inventory(self._state.inventory().abandoned)
             raise
         return [*found.said, *count(self.cluster, found.plan.actions)] if known else list(found.said)
 

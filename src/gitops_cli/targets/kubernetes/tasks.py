@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 GONE_SECONDS = 60.0
 """How long a removed Job's pod may take to end."""
-UNSCHEDULABLE = 30.0
 _LOOK_AGAIN = 0.2
 _TRAILING_SECONDS = 5.0
 """How long to wait for the last lines of a container that has ended."""
@@ -51,9 +50,12 @@ def run_task(  # noqa: PLR0913 - all but the first five by name
     *,
     record: Record,
     watch: Watcher,
-    unschedulable: float = UNSCHEDULABLE,
+    unschedulable: float,
 ) -> None:
-    """Run it to its end; its output goes to `watch`. Raises `Failed`, `StepTimeout`, `Refused`."""
+    """Run it to its end; its output goes to `watch`. Raises `Failed`, `StepTimeout`, `Refused`.
+
+    `unschedulable`: seconds for which no node may have room for its pod.
+    """
     body = job(task, wanted, at)
     name = body["metadata"]["name"]
     kind, pods = found(client, "batch/v1", "Job"), found(client, "v1", "Pod")

@@ -18,7 +18,7 @@ from gitops_cli.targets.local.inventory import Inventory, SetSpec
 from gitops_cli.targets.local.secrets import Store
 from gitops_cli.targets.local.tasks import container_for, run_task
 from gitops_cli.targets.memory import Memory
-from gitops_cli.targets.protocol import Door
+from gitops_cli.targets.protocol import Door, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -99,12 +99,15 @@ class LocalTarget:
         found = images(wanted, self._repo, self._home)
         return [image.dependencies for image in found.values() if image.plan.kind == "python"]
 
-    def apply(self, wanted: AppSet, record: Record, watch: Watcher) -> None:
-        """Start the set beside what serves.
+    def apply(
+        self, wanted: AppSet, record: Record, watch: Watcher, *, first: Callable[[], None] = nothing
+    ) -> None:
+        """Start the set beside what serves; jobs need nothing but the commit.
 
         Killed before the note: nothing has happened. After the note: `put_back` finds no such set.
         After the inventory: the supervisor (a new one, if that died too) runs the candidate until `put_back`.
         """
+        first()
         found = inventory.load(self._folder)
         key = str(record.facts.get("set") or "")
         if not key or found.find(key) is None:
