@@ -128,8 +128,12 @@ class Checkout:
         return self.try_git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
 
     def is_ancestor(self, older: str, newer: str) -> bool:
-        """Say whether `older` is in the history of `newer`."""
-        return self.try_git("merge-base", older, newer) == older
+        """Say whether `older` is in the history of `newer`; both are any names of commits."""
+        try:
+            self.git("merge-base", "--is-ancestor", older, newer)
+        except Unavailable:
+            return False
+        return True
 
     def is_clean(self) -> bool:
         """Say whether every tracked file is as it was committed."""

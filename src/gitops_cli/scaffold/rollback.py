@@ -79,7 +79,7 @@ def rollback(  # noqa: PLR0913 - what a person may choose
         release=number,
         commit=commit,
         branch=branch,
-        local_branch=_follow(checkout, branch, tip, commit),
+        local_branch=_follow(checkout, branch, commit),
     )
 
 
@@ -137,11 +137,14 @@ def _message(chosen: Recorded) -> str:
     return f"{title}\n\nThe tree is that of {release.commit}."
 
 
-def _follow(checkout: Checkout, branch: str, tip: str, commit: str) -> str:
-    """Move the checkout's branch along, when that loses nothing."""
+def _follow(checkout: Checkout, branch: str, commit: str) -> str:
+    """Move the checkout's branch along, when that loses nothing. It never raises: production is back."""
     if checkout.branch != branch:
         return f"{branch} is not checked out"
-    if not checkout.is_ancestor("HEAD", commit) and checkout.resolve("HEAD") != tip:
+    if not checkout.is_ancestor("HEAD", commit):
         return f"{branch} has commits of its own; merge or rebase them"
-    checkout.fast_forward(commit)
+    try:
+        checkout.fast_forward(commit)
+    except Unavailable as error:  # such as a new file here that the older tree has too
+        return f"{error.cause.rstrip(':')} (next: git merge --ff-only {commit[:7]})"
     return "moved"
