@@ -97,10 +97,13 @@ class Fleet:
     def _look(self) -> None:
         """Something has changed: send connections where they belong, wake whoever waits."""
         serving = self._sets.get(self._serving)
-        if serving is not None:
-            self._doors.serve({route.id: serving.upstreams(route) for route in serving.spec.routes})
-        else:
-            self._doors.serve({})
+        ways = {r.id: serving.upstreams(r) for r in serving.spec.routes} if serving is not None else {}
+        for key, running in self._sets.items():
+            if key not in self._leaving:
+                # a Service that the serving set lacks: what becomes ready may need another new one to be so
+                for route in running.spec.routes:
+                    ways.setdefault(route.id, running.upstreams(route))
+        self._doors.serve(ways)
         self._changed.set()
         self._changed = asyncio.Event()
 
