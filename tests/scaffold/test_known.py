@@ -61,3 +61,22 @@ MAIN, SAME = ref("heads/main"), ref("heads/aaa")
 )
 def test_the_branch_that_releases(clone: Path, releases: list[dict[str, object]], branch: str) -> None:
     assert record(clone, *releases).branch("production") == branch
+
+
+def test_a_branch_that_became_a_folder_of_branches_is_fetched(clone: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there.git"
+    git(clone, "init", "--quiet", "--bare", str(there))
+    git(clone, "remote", "set-url", "gitops", str(there))
+    git(clone, "push", "--quiet", "gitops", "HEAD:refs/heads/topic", "HEAD:refs/gitops/releases/production")
+    for mine in ("refs/tags/mine", "refs/heads/mine", "refs/remotes/other/topic"):
+        git(clone, "update-ref", mine, "HEAD")
+    known = Known(Checkout.need(clone), "gitops").fetch()
+    before = set(git(clone, "for-each-ref", "--format=%(refname)").splitlines())
+    git(there, "update-ref", "-d", "refs/heads/topic")
+    git(there, "update-ref", "refs/heads/topic/a", git(clone, "rev-parse", "HEAD"))
+    known.fetch()
+    after = set(git(clone, "for-each-ref", "--format=%(refname)").splitlines())
+    assert (before - after, after - before) == (
+        {"refs/remotes/gitops/topic"},
+        {"refs/remotes/gitops/topic/a"},
+    )

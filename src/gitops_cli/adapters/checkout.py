@@ -158,8 +158,12 @@ class Checkout:
             return self.git("write-tree", env=env)
 
     def fetch(self, remote: str, *refspecs: str) -> None:
-        """Fetch refs, quietly. Raises `Unavailable`."""
-        self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, *refspecs)
+        """Fetch refs, quietly; those of these refspecs that are gone there go. Raises `Unavailable`.
+
+        A `topic` that is gone would be in the way of `topic/a`.
+        """
+        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head")
+        self.git("fetch", *quiet, "--prune", "--", remote, *refspecs)
 
     def refs(self, prefix: str) -> dict[str, str]:
         """Give the refs under a prefix and what they name."""
