@@ -11,7 +11,7 @@ import pytest
 
 import gitops_cli
 from gitops_cli.adapters.git import settings
-from tests.hooks.conftest import ZERO
+from tests.hooks.conftest import REMOTE, ZERO
 
 if TYPE_CHECKING:
     from tests.hooks.conftest import Push
@@ -45,9 +45,10 @@ MORE = {
 
 @pytest.fixture
 def hooked(remote: Push, tmp_path: Path) -> Push:
-    """A clone with the hook, and a bare repository of anybody's as its remote."""
-    bare = tmp_path / "elsewhere.git"
+    """A clone with the hook; its remote has no hooks, and `main` releases there."""
+    bare = tmp_path / "there" / "repo.git"
     subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
+    (tmp_path / "there" / "remote.yaml").write_text(REMOTE)
     remote.git("remote", "set-url", "gitops", str(bare))
     hook = remote.folder / ".git" / "hooks" / "pre-push"
     hook.parent.mkdir(exist_ok=True)
@@ -87,6 +88,44 @@ def test_the_commit_is_read_not_the_working_tree(hooked: Push) -> None:
     assert "gitops: deploy/web.yaml:2:" in answer.text
     assert hooked.git("ls-remote", "gitops") == ""
     assert hooked.push("--no-verify", "main").code == 0
+
+
+WRONG = {"deploy/web.yaml": b"kind: Deployment\nkind: Other\n"}
+
+
+@pytest.mark.parametrize("push", [("gitops", "HEAD:wip"), ("origin", "main"), ("{url}", "main")])
+def test_what_releases_nothing_is_only_warned_of(hooked: Push, tmp_path: Path, push: tuple[str, str]) -> None:
+    plain = tmp_path / "plain.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(plain)], check=True)
+    hooked.git("remote", "add", "origin", str(plain))
+    hooked.commit(APP | WRONG)
+    where, refspec = push[0].format(url=f"file://{plain}"), push[1]
+    done = subprocess.run(
+        ["git", "-C", str(hooked.folder), "push", where, refspec], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    branch = refspec.rpartition(":")[2]
+    assert "gitops: deploy/web.yaml:2:" in done.stderr
+    assert f"for {branch} (a warning only: {branch} is not known to release there)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "push", [("gitops", "main", "HEAD:wip"), ("gitops", "HEAD:wip", "main"), ("{url}", "main")]
+)
+def test_what_releases_is_refused_whatever_is_pushed_with_it(hooked: Push, push: tuple[str, ...]) -> None:
+    hooked.commit(APP | WRONG)
+    url = f"file://{hooked.git('remote', 'get-url', 'gitops')}/"
+    done = subprocess.run(
+        ["git", "-C", str(hooked.folder), "push", *(word.format(url=url) for word in push)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "gitops: deploy/web.yaml:2:" in done.stderr
+    assert "for main\n" in done.stderr
+    assert "warning only" not in done.stderr
+    assert hooked.git("ls-remote", "gitops") == ""
 
 
 @pytest.mark.row(37, 38)

@@ -235,3 +235,28 @@ def test_an_init_container_that_fails_is_refused(shop: Shop) -> None:
             shop.commit({"deploy/web.yaml": deployment(container=READY, pod=pod) + "---\n" + service()})
         )
     shop.target.put_back(shop.record)
+
+
+ASKING = APP.replace(
+    'if self.path == "/die":',
+    """if self.path == "/asks":
+            import urllib.request
+            at = os.environ["API_SERVICE_HOST"] + ":" + os.environ["API_SERVICE_PORT"]
+            urllib.request.urlopen("http://" + at + "/", timeout=2).close()
+        if self.path == "/die":""",
+)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_new_service_may_need_another_new_one_to_become_ready(shop: Shop, first: bool) -> None:
+    if not first:
+        shop.release()
+    web = deployment(container=READY.replace("path: /", "path: /asks")) + "---\n" + service()
+    api = deployment("api", container=READY) + "---\n" + service("api")
+    wanted = shop.commit({"app.py": ASKING, "deploy/web.yaml": web, "deploy/api.yaml": api})
+    shop.begin(wanted, shop.another(timeout=15))
+    assert shop.get("/asks")["version"] == shop.get(name="api")["version"] == f"v{shop.number}"
+    shop.target.put_back(shop.record)
+    assert set(shop.target.live().urls) == (set() if first else {"web"})
+    if not first:
+        assert shop.get()["version"] == "v1"

@@ -296,8 +296,11 @@ def test_a_detached_head(application: Path, tmp_path: Path, data: Path) -> None:
 
 
 def test_a_branch_name_that_no_remote_takes(application: Path, tmp_path: Path, data: Path) -> None:
-    git(application, "switch", "--quiet", "-c", "Main")
-    assert "branch" in fails(application, tmp_path).cause
+    git(application, "switch", "--quiet", "-c", "Feature-X")
+    error = fails(application, tmp_path)
+    assert (error.code, error.file) == ("remote.branch-name", "")
+    assert error.cause.startswith("the branch Feature-X cannot release: ")
+    assert error.next_command == "git switch -c main, then: gitops init"
 
 
 def test_a_broken_gitops_yaml_is_named_with_its_line(application: Path, tmp_path: Path, data: Path) -> None:

@@ -128,8 +128,12 @@ class Checkout:
         return self.try_git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
 
     def is_ancestor(self, older: str, newer: str) -> bool:
-        """Say whether `older` is in the history of `newer`."""
-        return self.try_git("merge-base", older, newer) == older
+        """Say whether `older` is in the history of `newer`; both are any names of commits."""
+        try:
+            self.git("merge-base", "--is-ancestor", older, newer)
+        except Unavailable:
+            return False
+        return True
 
     def is_clean(self) -> bool:
         """Say whether every tracked file is as it was committed."""
@@ -154,8 +158,12 @@ class Checkout:
             return self.git("write-tree", env=env)
 
     def fetch(self, remote: str, *refspecs: str) -> None:
-        """Fetch refs, quietly. Raises `Unavailable`."""
-        self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, *refspecs)
+        """Fetch refs, quietly; those of these refspecs that are gone there go. Raises `Unavailable`.
+
+        A `topic` that is gone would be in the way of `topic/a`.
+        """
+        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head")
+        self.git("fetch", *quiet, "--prune", "--", remote, *refspecs)
 
     def refs(self, prefix: str) -> dict[str, str]:
         """Give the refs under a prefix and what they name."""

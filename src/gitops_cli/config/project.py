@@ -65,7 +65,7 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     """A question asked of the new version before it is published: a command or an HTTP path."""
 
     service: Name
-    """Whose code the command runs with, or whose Service is asked."""
+    """Whose code the command runs with, or which is asked, by the Service that leads to it."""
     command: tuple[str, ...] = ()
     """Exit code 0 passes."""
     http: str = ""

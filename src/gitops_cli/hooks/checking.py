@@ -1,5 +1,9 @@
 """What pre-push says of the commits being pushed; never of the working tree. Read-only.
 
+It refuses only what it knows the remote would refuse: a branch that releases, by the remote.yaml of a remote
+on this machine. To any other it gives a warning, and the push goes on: that may be a branch that releases
+nothing, or somebody's plain repository.
+
 Two git processes in all: `cat-file --batch`, first asked for `gitops.yaml` (no such file: nothing to say),
 and `ls-tree`.
 """
@@ -34,9 +38,11 @@ class Pushed(NamedTuple):
 
 
 def check(pushed: Sequence[Pushed], arguments: Sequence[str]) -> int:
-    """Check each branch once; print one sentence for each refusal and give 1, else 0."""
-    del arguments
-    refused = False
+    """Check each branch once; print one sentence for what is wrong. Gives 1 when the remote would refuse it.
+
+    `arguments`: name and URL of the git remote.
+    """
+    refused, url = False, arguments[1] if len(arguments) > 1 else ""
     try:
         place = Place(git_dir())
         reader = ObjectReader(place)
@@ -44,12 +50,31 @@ def check(pushed: Sequence[Pushed], arguments: Sequence[str]) -> int:
             try:
                 _check_one(place, reader, one)
             except Refused as error:
-                refused = True
-                _say(f"{error.sentence()}; {one.oid[:7]} for {one.ref.removeprefix('refs/heads/')}")
+                refs = [same.ref for same in pushed if same.oid == one.oid]
+                known = next((ref for ref in refs if _releases(url, ref)), "")
+                refused |= bool(known)
+                branch = (known or one.ref).removeprefix("refs/heads/")
+                why = "" if known else f" (a warning only: {branch} is not known to release there)"
+                _say(f"{error.sentence()}; {one.oid[:7]} for {branch}{why}")
         reader.close()
     except GitopsError as error:
         _say(f"not checked here ({error.cause}); the remote will")
     return int(refused)
+
+
+def _releases(url: str, ref: str) -> bool:
+    """Say whether a branch is known to release; only asked for one that is wrong, so the imports may cost."""
+    from gitops_cli.config.remote import load_remote  # noqa: PLC0415 - see above
+
+    home, name = os.path.split(url.removeprefix("file://").rstrip("/"))
+    if name.removesuffix(".git") != "repo":  # as adapters.home lays a remote out
+        return False
+    path = os.path.join(home, "remote.yaml")  # noqa: PTH118 - as below
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return load_remote(file.read(LIMITS.blob), path).bound(ref) is not None
+    except (OSError, GitopsError):  # it is elsewhere, or not ours to read
+        return False
 
 
 def git_dir() -> str:

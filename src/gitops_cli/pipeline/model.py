@@ -27,6 +27,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     """The commit that is live before this release; empty at the first one."""
     refs: tuple[RefUpdate, ...] = ()
     """Every ref of the push, moved in one transaction at the end."""
+    ref: str = ""
+    """The ref that releases to the environment, also where no push names it; empty in older records."""
     kind: Kind = "push"
     actor: str = ""
     subject: str = ""

@@ -38,6 +38,7 @@ def begin(
         tree=found.tree,
         previous=before.commit,
         refs=tuple(updates),
+        ref=held.environment.ref,
         kind=kind,
         actor=found.author,
         subject=found.subject,

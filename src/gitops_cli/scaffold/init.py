@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REMOTE = "gitops"
 """What the git remote is called."""
+_SWITCH = "git switch -c main, then: gitops init"
 NO_REMOTE = Made(home="", url="", new=False)
 
 
@@ -63,7 +64,7 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
             raise Refused(
                 "no branch is checked out",
                 code="init.detached",
-                next_command="git switch -c main, then: gitops init",
+                next_command=_SWITCH,
             )
         made = NO_REMOTE if no_remote else _add_remote(checkout, remote, project.name, created)
         notes += dockerfile_notes(tree, found.services if made.new else ())  # only `local` reads them so
@@ -102,7 +103,7 @@ def _add_remote(checkout: Checkout, wanted: str, project: str, created: Created)
     home = home_of(wanted) if wanted else default_home(project, checkout.top)
     made = Made(home="", url=wanted, new=False)
     if home is not None:
-        made = make_remote(home, checkout.branch, created)
+        made = make_remote(home, checkout.branch, created, instead=_SWITCH)
     created.keep(checkout.config_file)
     checkout.add_remote(REMOTE, made.url)
     return made

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gitops_cli.adapters.home import Home
 
 THERE = "refs/gitops/releases/"
+_BRANCHES = "refs/heads/"
 _LONGEST = 10_000
 """Releases of one environment that are looked through for a commit."""
 
@@ -84,9 +85,12 @@ class Known:
     def branch(self, environment: str) -> str:
         """Name the branch that releases to an environment, as its newest release tells it; empty: unknown."""
         for recorded in self.releases(environment):
-            for update in recorded.told.release.refs:
-                if update.name.startswith("refs/heads/"):
-                    return update.name.removeprefix("refs/heads/")
+            release = recorded.told.release
+            # an older record lists every ref of the push; where several fit, one before it may say which
+            fit = [release.ref] if release.ref else [u.name for u in release.refs if u.new == release.commit]
+            names = {name for name in fit if name.startswith(_BRANCHES)}
+            if len(names) == 1:
+                return names.pop().removeprefix(_BRANCHES)
         return ""
 
     def choose(self, environment: str) -> str:

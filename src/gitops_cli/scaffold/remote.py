@@ -16,7 +16,7 @@ from gitops_cli.adapters.git.settings import make_bare
 from gitops_cli.adapters.home import Home
 from gitops_cli.adapters.text import safe
 from gitops_cli.config.remote import DatabaseAt, load_remote
-from gitops_cli.errors import Refused
+from gitops_cli.errors import BadInput, Refused
 
 if TYPE_CHECKING:
     from gitops_cli.adapters.created import Created
@@ -60,16 +60,17 @@ def may_operate(home: Home) -> bool:
     return is_remote(home) and os.access(home.config, os.R_OK) and os.access(place, os.R_OK | os.W_OK)
 
 
-def make_remote(home: Home, branch: str, created: Created) -> Made:
-    """Make what a remote lacks; a remote that is whole stays as it is. Raises `Refused`, `Unavailable`."""
+def make_remote(home: Home, branch: str, created: Created, *, instead: str = "") -> Made:
+    """Make what a remote lacks; a remote that is whole stays as it is. Raises `Refused`, `Unavailable`.
+
+    `instead`: the command to type next where `branch` is none that can release.
+    """
     if is_remote(home):
         make_bare(home.repo)  # mends settings and hooks; changes nothing where they are as they should be
         return Made(home=str(home.path), url=str(home.repo), new=False)
     _refuse_strangers(home)
     text, notes = _remote_yaml(branch)
-    load_remote(
-        text.encode(), "remote.yaml"
-    )  # a branch name that no remote takes is refused before anything is made
+    _refuse_branch(text, branch, instead or f"gitops remote init {home.path} --branch main")
     created.folder(home.path, 0o700)
     if not (home.repo / "HEAD").exists():
         created.grown(home.repo)
@@ -111,6 +112,19 @@ def show(home: Home) -> dict[str, Any]:
             for environment in remote.environments.values()
         },
     }
+
+
+def _refuse_branch(text: str, branch: str, instead: str) -> None:
+    """Refuse a branch that no remote.yaml takes before anything is made: there is no file to mend yet."""
+    try:
+        load_remote(text.encode(), "remote.yaml")
+    except BadInput as error:
+        raise Refused(
+            f"the branch {safe(branch, 60)} cannot release: the name of one that does is short and has only "
+            "lower-case letters, digits and `._/-`, such as main",
+            code="remote.branch-name",
+            next_command=instead,
+        ) from error
 
 
 def _refuse_strangers(home: Home) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gitops_cli.adapters.text import safe
-from gitops_cli.errors import Failed, Refused
+from gitops_cli.errors import Failed, Refused, Unavailable
 from gitops_cli.scaffold.known import Known, Recorded
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def rollback(  # noqa: PLR0913 - what a person may choose
 ) -> RolledBack:
     """Go back to a release (0: the one before the last).
 
-    Raises `Refused`, and `Failed` when the push is refused.
+    Raises `Refused`, and `Failed` when the push is refused or releases nothing.
     """
     if not checkout.is_clean():
         raise Refused(
@@ -59,7 +59,7 @@ def rollback(  # noqa: PLR0913 - what a person may choose
         raise Refused(f"{remote} has no branch that releases to {name}", code="rollback.no-branch")
     chosen = _chosen(known, name, release, known.repo.tree_of(tip))
     commit = checkout.commit_tree(chosen.told.release.tree, tip, _message(chosen))
-    number = chosen.told.release.number
+    number, before = chosen.told.release.number, known.environments()[name]
     say(f"pushing {commit[:7]} to {branch}: the tree of release {number}")
     asked: dict[str, None] = {}
 
@@ -73,12 +73,13 @@ def rollback(  # noqa: PLR0913 - what a person may choose
             code="rollback.refused",
             next_command=_again(number, [*(f"-o {option}" for option in options), *asked] if asked else []),
         )
+    _insist(known, name, before, commit, branch)
     return RolledBack(
         environment=name,
         release=number,
         commit=commit,
         branch=branch,
-        local_branch=_follow(checkout, branch, tip, commit),
+        local_branch=_follow(checkout, branch, commit),
     )
 
 
@@ -87,6 +88,30 @@ def _again(number: int, options: Sequence[str]) -> str:
     if not options:
         return "gitops status"
     return f"gitops rollback {number} {' '.join(options)}, if that may go (it is kept in a file first)"
+
+
+def _insist(known: Known, environment: str, before: str, commit: str, branch: str) -> None:
+    """Raise `Failed` unless the record tells, after the record `before`, that the commit was released.
+
+    That git moved the branch says it only while this branch releases, and remote.yaml decides that.
+    """
+    pushed = f"{commit[:7]} is pushed to {branch}"
+    try:
+        known.fetch()
+    except Unavailable as error:
+        error.changed, error.next_command = pushed, f"gitops status {commit[:7]}"
+        raise
+    for recorded in known.releases(environment):
+        if recorded.told.release.commit == commit:
+            return
+        if recorded.record == before:
+            break
+    raise Failed(
+        f"{branch} took the push, and nothing was released to {environment}",
+        code="rollback.not-released",
+        changed=pushed,
+        next_command="gitops status",
+    )
 
 
 def _chosen(known: Known, environment: str, number: int, tree: str) -> Recorded:
@@ -112,11 +137,14 @@ def _message(chosen: Recorded) -> str:
     return f"{title}\n\nThe tree is that of {release.commit}."
 
 
-def _follow(checkout: Checkout, branch: str, tip: str, commit: str) -> str:
-    """Move the checkout's branch along, when that loses nothing."""
+def _follow(checkout: Checkout, branch: str, commit: str) -> str:
+    """Move the checkout's branch along, when that loses nothing. It never raises: production is back."""
     if checkout.branch != branch:
         return f"{branch} is not checked out"
-    if not checkout.is_ancestor("HEAD", commit) and checkout.resolve("HEAD") != tip:
+    if not checkout.is_ancestor("HEAD", commit):
         return f"{branch} has commits of its own; merge or rebase them"
-    checkout.fast_forward(commit)
+    try:
+        checkout.fast_forward(commit)
+    except Unavailable as error:  # such as a new file here that the older tree has too
+        return f"{error.cause.rstrip(':')} (next: git merge --ff-only {commit[:7]})"
     return "moved"

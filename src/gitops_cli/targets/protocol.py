@@ -122,7 +122,10 @@ class Target(Protocol):
         """Run a job or check to its end; its output goes to `watch`. Raises `Failed`."""
 
     def answers(self, service: str, path: str, *, timeout: float) -> tuple[int, str] | None:
-        """Ask a Service for a page once: HTTP status (0: none) and reason; None when there is no Service."""
+        """Ask a service of gitops.yaml for a page once: HTTP status (0: none) and reason.
+
+        `asking.choose` says which Service; None when none has a port. Raises `Failed` when none leads there.
+        """
 
     def put_back(self, record: Record) -> None:
         """Make what ran before `apply` serve again and remove what `apply` started."""

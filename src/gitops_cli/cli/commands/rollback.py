@@ -49,7 +49,7 @@ def command(
             say=say,
         )
     except Failed as error:
-        if as_json:  # nobody saw the reasons of the push
+        if as_json and error.code == "rollback.refused":  # nobody saw the reasons of the push
             error.cause = " | ".join(
                 ["the push was refused", *(line for line in output if "remote:" in line)]
             )

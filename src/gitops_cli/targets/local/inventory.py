@@ -77,6 +77,15 @@ class WorkloadSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     init: tuple[ContainerSpec, ...] = ()
     containers: tuple[ContainerSpec, ...] = ()
 
+    @property
+    def fixed_ports(self) -> set[int]:
+        """The ports of this machine that it listens on, whatever PORT says."""
+        return {p.number for c in self.init + self.containers if c.fixed for p in c.ports}
+
+    def excludes(self, old: WorkloadSpec) -> bool:
+        """Say whether one of another set must have ended before this one starts, whatever it was called."""
+        return (self.recreate and self.name == old.name) or bool(self.fixed_ports & old.fixed_ports)
+
 
 class Backend(msgspec.Struct, frozen=True):
     """Which port of which container of a workload serves a route."""

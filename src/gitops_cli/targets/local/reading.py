@@ -10,6 +10,7 @@ import msgspec
 from gitops_cli.adapters import clock
 from gitops_cli.adapters.files import read_or_none
 from gitops_cli.errors import Refused, Unavailable
+from gitops_cli.targets.asking import Way, choose
 from gitops_cli.targets.local import inventory
 from gitops_cli.targets.local.environment import service_variables
 from gitops_cli.targets.local.logs import LOOK_AGAIN, Follower, last_lines
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gitops_cli.targets.local.client import Supervisor
-    from gitops_cli.targets.local.inventory import SetSpec
+    from gitops_cli.targets.local.inventory import Route, SetSpec
 
 
 def ports(folder: Path) -> dict[str, int]:
@@ -37,14 +38,39 @@ def services(folder: Path, spec: SetSpec) -> dict[str, str]:
 
 def urls(folder: Path, spec: SetSpec | None) -> dict[str, str]:
     """Give a URL for each Service; of several ports, the first has the Service's name alone."""
-    known, found = ports(folder), dict[str, str]()
-    for route in spec.routes if spec is not None else ():
-        if route.id in known:
-            name = (
-                route.service if route.service not in found else f"{route.service}:{route.name or route.port}"
-            )
-            found[name] = f"http://127.0.0.1:{known[route.id]}"
+    known = ports(folder)
+    return {
+        name: f"http://127.0.0.1:{known[route.id]}"
+        for name, route in (_routes(spec) if spec is not None else {}).items()
+        if route.id in known
+    }
+
+
+def _routes(spec: SetSpec) -> dict[str, Route]:
+    found: dict[str, Route] = {}
+    for route in spec.routes:
+        more = f"{route.service}:{route.name or route.port}"
+        found[more if route.service in found else route.service] = route
     return found
+
+
+def asked(folder: Path, spec: SetSpec | None, service: str) -> str:
+    """Give the URL where a check asks a service; empty without any Service. Raises `Failed`."""
+    if spec is None:
+        return ""
+    known, routes = urls(folder, spec), _routes(spec)
+    runs = {(w.name, c.name): c.service for w in spec.workloads for c in w.containers}
+    beside = {name: {runs[each] for each in runs if each[0] == name} for name, _ in runs}
+    ways = {
+        key: Way(
+            route.service,
+            {runs[b.workload, b.container] for b in route.backends},
+            {one for b in route.backends for one in beside[b.workload]},
+        )
+        for key, route in routes.items()
+        if key in known
+    }
+    return known.get(choose(service, ways), "")
 
 
 def live(folder: Path, supervisor: Supervisor) -> Live:

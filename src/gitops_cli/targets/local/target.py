@@ -165,9 +165,8 @@ class LocalTarget:
         )
 
     def answers(self, service: str, path: str, *, timeout: float) -> tuple[int, str] | None:
-        """Ask a Service at its stable port; without one of that name, the first."""
-        urls = self.live().urls
-        url = urls.get(service) or next(iter(urls.values()), "")
+        """Ask a service at the stable port of the Service that leads to it. Raises `Failed`."""
+        url = reading.asked(self._folder, inventory.load(self._folder).serving, service)
         return web.answers(url.rstrip("/") + path, timeout=timeout) if url else None
 
     def put_back(self, record: Record) -> None:

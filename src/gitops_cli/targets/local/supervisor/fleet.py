@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from pathlib import Path
 
-    from gitops_cli.targets.local.inventory import Inventory, SetSpec
+    from gitops_cli.targets.local.inventory import Inventory, SetSpec, WorkloadSpec
     from gitops_cli.targets.local.supervisor.doors import Doors
     from gitops_cli.targets.local.supervisor.machine import Machine
 
 REFUSED_PATIENCE = 1.0
 """Seconds that connections of a set that is taken back may still last."""
+
+
+def _gives_way(old: WorkloadSpec, leading: SetSpec | None) -> bool:
+    """Say whether a workload of another set cannot run beside the leading one."""
+    return leading is not None and any(workload.excludes(old) for workload in leading.workloads)
 
 
 class Fleet:
@@ -37,7 +42,6 @@ class Fleet:
     async def apply(self, inventory: Inventory) -> None:
         """Begin to make it so. When this returns, new connections go to the serving set."""
         leading = inventory.candidate or inventory.serving
-        alone = {w.name for w in leading.workloads if w.recreate} if leading is not None else set()
         await self._doors.open({r.id for s in inventory.sets for r in s.routes})
         self._machine.lead(leading.project if leading is not None else "", self._doors.variables(leading))
         for key in [k for k in self._sets if inventory.find(k) is None]:
@@ -46,25 +50,27 @@ class Fleet:
             if spec.key in self._leaving:
                 await asyncio.wait([self._leaving[spec.key]])
             running = self._sets.setdefault(spec.key, RunningSet(self._machine, self._folder, spec))
-            for name in running.names():
-                if spec is not leading and name in alone:
-                    running.stop(name)
+            for workload in spec.workloads:
+                if spec is not leading and _gives_way(workload, leading):
+                    running.stop(workload.name)
         for spec in inventory.sets:
-            for name in self._sets[spec.key].names():
-                if spec is leading and name in alone:
-                    self._sets[spec.key].start(name, self._others(spec, name))
-                elif name not in alone:
-                    self._sets[spec.key].start(name)
+            for workload in spec.workloads:
+                if spec is leading:
+                    self._sets[spec.key].start(workload.name, self._others(spec, workload))
+                elif not _gives_way(workload, leading):
+                    self._sets[spec.key].start(workload.name)
         self._serving = inventory.serving.key if inventory.serving is not None else ""
         self._look()
 
-    def _others(self, spec: SetSpec, name: str) -> list[Awaitable[object]]:
-        """Give the ends of every other set's workload of that name."""
-        found: list[Awaitable[object]] = []
-        for key, running in self._sets.items():
-            if key != spec.key and (task := running.stop(name)) is not None:
-                found.append(task)
-        return found
+    def _others(self, spec: SetSpec, workload: WorkloadSpec) -> list[Awaitable[object]]:
+        """Stop what of the other sets cannot run beside it, and give their ends."""
+        others = [running for key, running in self._sets.items() if key != spec.key]
+        return [
+            task
+            for running in others
+            for old in running.spec.workloads
+            if workload.excludes(old) and (task := running.stop(old.name)) is not None
+        ]
 
     def _leave(self, key: str, inventory: Inventory) -> None:
         """Let a set end: when its connections have ended (at once if it never served) or its time is over."""
@@ -91,10 +97,13 @@ class Fleet:
     def _look(self) -> None:
         """Something has changed: send connections where they belong, wake whoever waits."""
         serving = self._sets.get(self._serving)
-        if serving is not None:
-            self._doors.serve({route.id: serving.upstreams(route) for route in serving.spec.routes})
-        else:
-            self._doors.serve({})
+        ways = {r.id: serving.upstreams(r) for r in serving.spec.routes} if serving is not None else {}
+        for key, running in self._sets.items():
+            if key not in self._leaving:
+                # a Service that the serving set lacks: what becomes ready may need another new one to be so
+                for route in running.spec.routes:
+                    ways.setdefault(route.id, running.upstreams(route))
+        self._doors.serve(ways)
         self._changed.set()
         self._changed = asyncio.Event()
 

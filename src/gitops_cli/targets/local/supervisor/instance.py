@@ -118,6 +118,8 @@ class Instance:
         }
         self.upstreams = {number: Upstream(real) for number, real in self._real.items()}
         await self._machine.before(self.spec)
+        if self.spec.fixed:
+            await self._machine.vacant(self._real.values())
         if self._stopping.is_set():
             return 0
         reading, writing = os.pipe()

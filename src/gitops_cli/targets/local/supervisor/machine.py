@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import socket
@@ -17,7 +18,7 @@ from gitops_cli.targets.local.launch import Place, launch
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from gitops_cli.targets.local.inventory import ContainerSpec
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 FIRST, LAST = 25000, 32000
 """Below the range from which the kernel takes ports of outgoing connections (32768 and up)."""
+LETTING_GO = 2.0
+"""Seconds that processes of ours may still hold a fixed port after they were killed."""
+LOOK_AGAIN = 0.05
 
 
 class Machine:
@@ -56,15 +60,22 @@ class Machine:
             number = random.randrange(FIRST, LAST)  # noqa: S311 - no secret
             if number in self._given:  # whoever got it may not listen yet
                 continue
-            with socket.socket() as listener:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    listener.bind(("", number))
-                except OSError:
-                    continue
-            self._given.append(number)
-            return number
+            if _bindable(number):
+                self._given.append(number)
+                return number
         raise OSError("this machine has no free TCP port left")
+
+    async def vacant(self, numbers: Iterable[int]) -> None:
+        """Wait until nobody listens on these fixed ports. Raises `OSError` when somebody goes on to.
+
+        An app that tries again to listen would never say so, and probes and Services would reach a stranger.
+        """
+        until = asyncio.get_running_loop().time() + LETTING_GO
+        for number in numbers:
+            while not _bindable(number):
+                if asyncio.get_running_loop().time() >= until:
+                    raise OSError(f"found port {number} of this machine in use by another program")
+                await asyncio.sleep(LOOK_AGAIN)
 
     def lead(self, project: str, services: Mapping[str, str]) -> None:
         """Hear whose processes start next, and which Services there are."""
@@ -129,6 +140,17 @@ class Machine:
             write_atomic(self._folder / "processes.json", msgspec.json.encode(list(self._running.values())))
         except OSError:  # the disk is full: they die with us all the same
             return
+
+
+def _bindable(number: int) -> bool:
+    """Say whether nobody listens on a TCP port, at any address of IPv4."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("", number))
+        except OSError as error:
+            return error.errno == errno.EACCES  # below 1024 only root may, and the app finds that out itself
+    return True
 
 
 def _setter(done: asyncio.Future[None]) -> Callable[[], None]:
