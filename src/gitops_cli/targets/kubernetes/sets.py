@@ -1,8 +1,8 @@
-"""What is read from the objects of a set: its images, its Services, what rolls; and the set itself."""
+"""What is read from the objects of a set: its images, its URLs, what rolls; and the set itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from gitops_cli.config.workloads import Manifest, Manifests
     from gitops_cli.targets.kubernetes.planned import Plan
     from gitops_cli.targets.protocol import AppSet
-
-
-class Port(NamedTuple):
-    """One port of a Service."""
-
-    name: str
-    port: int
 
 
 def candidate(key: str, wanted: AppSet, rendered: Sequence[Rendered], plan: Plan) -> tuple[SetSpec, Bodies]:
@@ -66,16 +59,6 @@ def images(rendered: Sequence[Rendered]) -> set[str]:
         for pod in pods(one.body)
         for _, container in pod.containers()
     }
-
-
-def service(rendered: Sequence[Rendered], name: str) -> Port | None:
-    """Find the Service of a name, else the first one that has a port."""
-    found = [
-        Port(one.key.name, int(ports[0]["port"]))
-        for one in rendered
-        if (one.key.group, one.key.kind) == ("", "Service") and (ports := one.body["spec"].get("ports"))
-    ]
-    return next((port for port in found if port.name == name), found[0] if found else None)
 
 
 def urls(rendered: Sequence[Rendered]) -> dict[str, str]:

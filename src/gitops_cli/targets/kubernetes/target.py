@@ -11,7 +11,7 @@ from gitops_cli.adapters.kubernetes.access import Where
 from gitops_cli.adapters.kubernetes.client import Client
 from gitops_cli.errors import GitopsError, Unhealthy
 from gitops_cli.pipeline.protocol import SILENT
-from gitops_cli.targets.kubernetes import applying, sets, undoing
+from gitops_cli.targets.kubernetes import applying, sets, undoing, ways
 from gitops_cli.targets.kubernetes.cluster import Cluster
 from gitops_cli.targets.kubernetes.fights import Fights
 from gitops_cli.targets.kubernetes.inventory import Inventory, new_key
@@ -184,8 +184,8 @@ class KubernetesTarget:
         )
 
     def answers(self, service: str, path: str, *, timeout: float) -> tuple[int, str] | None:
-        """Ask a Service through the API server; without one of that name, the first."""
-        found = sets.service(self._served(), service)
+        """Ask, through the API server, the Service that leads to a service. Raises `Failed`."""
+        found = ways.asked(self._served(), self._at.images, service)
         if found is None:
             return None
         client = self.cluster.client
@@ -276,7 +276,7 @@ class KubernetesTarget:
         """Give an Ingress' URL, or a door through the API server while the block runs."""
         urls = self.live().urls
         url = urls.get(service, "") if service else next(iter(urls.values()), "")
-        found = None if url else sets.service(self._served(), service)
+        found = None if url else ways.named(self._served(), service)
         if found is None:
             yield Door(url, lasts=True) if url else None
             return
