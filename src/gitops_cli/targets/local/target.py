@@ -245,6 +245,8 @@ class LocalTarget:
             said.append("ended what an interrupted release had left")
         if reading.missing(serving):
             self.prepare(wanted, Memory(), SILENT)
+            if reading.missing(serving):  # they were made elsewhere: the remote has been moved
+                return [*said, *self._replace(wanted)]
             said.append("made the missing files of the release again")
         if self._supervisor.ensure():
             said.append(f"started the supervisor of {self._environment}")
