@@ -175,7 +175,9 @@ def _make(admin: psycopg.Connection[Any], kept: _Passwords, *, new: bool) -> Non
                 sql.Identifier(role), sql.Literal(verifier)
             )
         )
-    if app not in roles:
+    # asked each time: a kill may have come between the role and its membership
+    member = admin.execute("SELECT pg_has_role(%s, %s, 'MEMBER')", (app, migrate)).fetchone()
+    if member != (True,):
         admin.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(migrate), sql.Identifier(app)))
     if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (kept.name,)).fetchone() is None:
         admin.execute(
