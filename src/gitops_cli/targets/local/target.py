@@ -260,8 +260,9 @@ class LocalTarget:
         if not self._supervisor.ensure():
             try:
                 self._supervisor.ask("reload")
-            except OSError:  # it died just now
-                self._supervisor.ensure()
+            except OSError:  # it died just now, or its socket was swept
+                if not self._supervisor.ensure():
+                    self._supervisor.ask_if_alive("reload")
 
     def guard(self, wake: Callable[[], None], stop: Event) -> None:
         """Look whether the supervisor lives: it looks after everything else."""
