@@ -46,6 +46,16 @@ def place_of(home: Home, environment: str, level: Level) -> Place:
     return Place(level, hide=home.path, uid=uid)
 
 
+def running(folder: Path) -> processes.Identity | None:
+    """Say who the supervisor of an environment's folder is, if it lives."""
+    data = read_or_none(folder / "supervisor.json")
+    try:
+        found = msgspec.json.decode(data or b"null", type=processes.Identity | None)
+    except msgspec.MsgspecError:
+        return None
+    return found if found is not None and processes.alive(found) else None
+
+
 class Supervisor:
     """The supervisor of one environment, seen from outside. Every method may be called while none runs."""
 
@@ -58,12 +68,7 @@ class Supervisor:
 
     def identity(self) -> processes.Identity | None:
         """Say who it is, if it lives."""
-        data = read_or_none(self._folder / "supervisor.json")
-        try:
-            found = msgspec.json.decode(data or b"null", type=processes.Identity | None)
-        except msgspec.MsgspecError:
-            return None
-        return found if found is not None and processes.alive(found) else None
+        return running(self._folder)
 
     def ensure(self) -> bool:
         """Start it unless it answers; True when it had to be started. Raises `Unavailable`.
