@@ -7,7 +7,9 @@ import signal
 
 import pytest
 
+from gitops_cli.adapters.files import remove_tree
 from gitops_cli.errors import Unhealthy
+from gitops_cli.targets.local import client, target
 from gitops_cli.targets.memory import Memory
 from tests.local.conftest import APP, READY, Shop, alive, deployment, eventually, refused, service
 
@@ -108,6 +110,45 @@ def test_a_killed_supervisor_takes_its_processes_along_and_heal_brings_all_back(
     assert shop.target.heal(wanted) == ["started the supervisor of production"]
     assert (shop.url(), shop.get()["version"]) == (url, "v1")
     assert shop.target.heal(wanted) == []
+
+
+def test_a_supervisor_whose_socket_was_swept_opens_it_again(shop: Shop) -> None:
+    wanted = shop.release()
+    supervisor, old = shop.supervisor(), shop.pids()
+    remove_tree(shop.home.runtime_place)
+    assert shop.target.heal(wanted) == []
+    assert (shop.supervisor(), shop.pids()) == (supervisor, old)
+    remove_tree(shop.home.runtime_place)
+    shop.release()
+    assert (shop.supervisor(), shop.get()["version"]) == (supervisor, "v2")
+
+
+@pytest.mark.parametrize("why", ["it hangs", "another token"])
+def test_a_supervisor_that_cannot_be_reached_is_replaced(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(client, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 0.2)
+    wanted = shop.release()
+    supervisor, old = shop.supervisor(), shop.pids()
+    if why == "it hangs":
+        os.kill(supervisor, signal.SIGSTOP)
+    else:
+        (shop.home.local("production") / "token").unlink()
+    assert shop.target.heal(wanted) == ["started the supervisor of production"]
+    assert not alive(supervisor)
+    assert not any(map(alive, old))
+    assert shop.get()["version"] == "v1"
+    assert shop.target.heal(wanted) == []
+
+
+def test_a_supervisor_that_hangs_is_stopped_all_the_same(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(target, "MOST_GRACE", 5.0)
+    shop.release()
+    os.kill(shop.supervisor(), signal.SIGSTOP)
+    shop.target.stop()
+    assert shop.ours() == []
 
 
 def test_heal_ends_what_an_interrupted_release_left(shop: Shop) -> None:

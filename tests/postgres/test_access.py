@@ -75,10 +75,11 @@ def test_asked_again_it_is_the_same(home: Home, live: Access) -> None:
     assert live.app_password not in repr(live)
 
 
-@pytest.mark.parametrize("left", ["ROLE {app}", "DATABASE {name}"])
-def test_what_a_kill_left_out_is_made_up_for(home: Home, live: Access, left: str) -> None:
+@pytest.mark.parametrize("undone", ["DROP ROLE {app}", "DROP DATABASE {name}", "REVOKE {migrate} FROM {app}"])
+def test_what_a_kill_left_out_is_made_up_for(home: Home, live: Access, undone: str) -> None:
     with connect(live.maintenance_url, application_name="test", autocommit=True) as admin:
-        admin.execute(("DROP " + left.format(app=live.app_role, name=live.name)).encode())
+        names = {"app": live.app_role, "migrate": live.migrate_role, "name": live.name}
+        admin.execute(undone.format(**names).encode())
     assert access(home, live.environment, "shop", "embedded") == live
     with connect(live.app_url, application_name="app") as app:
         assert app.execute("SELECT 1").fetchone() == (1,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -215,6 +216,58 @@ def test_a_lost_password_is_said(own: Home) -> None:
     with pytest.raises(Unavailable, match=r"postgres\.json"):
         server.ensure(own)
     (own.state / "elsewhere").rename(kept)
+
+
+def test_lost_data_is_asked_for_and_never_begun_anew(own: Home) -> None:
+    server.stop(own)
+    place, kept = Place(own), (own.state / "postgres.json").read_bytes()
+    away = place.data.with_name(f"{place.data.name}-away")
+    place.data.rename(away)
+    try:
+        with pytest.raises(Unavailable, match="it was removed, or the remote was moved") as refused:
+            server.ensure(own)
+        assert (refused.value.code, refused.value.next_command) == (
+            "postgres.moved",
+            "put it back from your backup",
+        )
+        assert not place.data.exists()
+        assert (own.state / "postgres.json").read_bytes() == kept
+        assert server.status(own) is None
+    finally:
+        server.stop(own)
+        remove_tree(place.data)
+        away.rename(place.data)
+    assert server.ensure(own).data == place.data
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root keeps data outside of the remote")
+def test_the_data_of_another_account_is_named(own: Home) -> None:
+    server.stop(own)
+    data = Place(own).data
+    away = data.with_name(f"{data.name}-away")
+    data.rename(away)
+    (own.state / "postgres").mkdir()
+    os.chown(own.state / "postgres", server_account().pw_uid, -1)
+    try:
+        who = server_account().pw_name
+        with pytest.raises(Unavailable, match=f"{who} made it") as refused:
+            server.ensure(own)
+        assert refused.value.next_command == f"run the same as {who}"
+    finally:
+        (own.state / "postgres").rmdir()
+        server.stop(own)
+        remove_tree(data)
+        away.rename(data)
+
+
+def test_where_the_data_is_stands_in_the_state_of_an_older_remote_too(own: Home) -> None:
+    server.stop(own)
+    file = own.state / "postgres.json"
+    now = json.loads(file.read_bytes())
+    assert now["data"] == str(Place(own).data)
+    file.write_text(json.dumps({name: value for name, value in now.items() if name != "data"}))
+    server.ensure(own)
+    assert json.loads(file.read_bytes()) == now
 
 
 def test_a_server_that_cannot_start_says_why(own: Home) -> None:

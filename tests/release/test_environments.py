@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -14,7 +15,11 @@ import pytest
 from gitops_cli import releases
 from gitops_cli.adapters.postgres import server, urls
 from gitops_cli.errors import GitopsError
+from gitops_cli.pipeline.protocol import SILENT
 from gitops_cli.reconcile.agent import Agent
+from tests.kill import family
+from tests.kill.flight import Flight
+from tests.kill.watching import state
 from tests.release.test_reboot import power_off
 from tests.support.site import make_site
 
@@ -132,3 +137,72 @@ def test_a_command_that_needs_one_names_them(both: Site) -> None:
     assert asked.returncode != 0
     assert "there are several environments: production, staging" in asked.stderr
     assert "--environment NAME" in asked.stderr
+
+
+@pytest.fixture
+def config(both: Site) -> Iterator[str]:
+    """The text of remote.yaml; put back afterwards, and everything runs again."""
+    text = both.home.config.read_text()
+    yield text
+    both.home.config.write_text(text)
+    both.recover()
+    assert (page(both, "production"), page(both, "staging")) == ("one\n", "staged\n")
+
+
+def supervisor(site: Site, environment: str) -> int:
+    """Give the process that an environment runs under; 0 for none."""
+    (live,) = [found.live for found in releases.status(site.home) if found.name == environment]
+    return int(live.detail["supervisor"])
+
+
+@pytest.mark.parametrize("how", ["taken out", "renamed"])
+def test_what_runs_of_one_that_is_gone_is_named_and_stopped(both: Site, config: str, how: str) -> None:
+    data = rows(both, "staging")
+    pid = supervisor(both, "staging")
+    both.home.config.write_text(
+        config.replace(STAGING, STAGING.replace("staging", "next") * (how == "renamed"))
+    )
+    standing = releases.status(both.home)[-1]
+    assert (standing.name, standing.gone, standing.live.detail["supervisor"]) == ("staging", True, pid)
+    shown = subprocess.run(
+        [sys.executable, "-m", "gitops_cli", "status"],
+        cwd=both.folder, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "staging: remote.yaml no longer has it" in shown
+    database = "its database shop_staging is kept in the embedded PostgreSQL"
+    stopped = "remote.yaml no longer has the environment staging: what ran of it is stopped"
+    assert both.recover() == [f"{stopped}; {database}"]
+    assert family.below(pid) == {}
+    assert "staging" not in [found.name for found in releases.status(both.home)]
+    assert both.recover() == []
+    both.home.config.write_text(config)
+    both.recover()
+    assert (page(both, "staging"), rows(both, "staging")) == ("staged\n", data)
+
+
+def test_down_stops_one_that_is_gone_too(both: Site, config: str) -> None:
+    pid = supervisor(both, "staging")
+    both.home.config.write_text(config.replace(STAGING, ""))
+    said = releases.down(both.home, SILENT)
+    assert "staging, which remote.yaml no longer has, is stopped" in said
+    assert not any(f"gitops_cli.targets.local.supervisor {both.home.path}" in line for line in family.mine())
+    assert not Path(f"/proc/{pid}").exists() or state(pid) == "Z"
+
+
+def test_one_that_is_gone_with_an_open_release_is_asked_for(both: Site, config: str) -> None:
+    both.commit("Cut off", {"page.txt": "two\n"})
+    with Flight(both) as flight:
+        assert flight.stop_at("note deploy")
+        family.kill(*flight.family, flight.client)
+        flight.over()
+    both.home.config.write_text(config.replace("production:", "prod:"))
+    (found,) = [found for found in releases.status(both.home) if found.gone]
+    assert (found.name, found.open_release) == ("production", flight.number)
+    with pytest.raises(GitopsError, match="its database shop_production is kept") as asked:
+        both.recover()
+    assert asked.value.code == "remote.environment-gone"
+    assert asked.value.next_command == "put production back, then: gitops recover"
+    both.home.config.write_text(config)
+    assert any("had been cut off; undone" in line for line in both.recover())
+    assert both.recover() == []
+    both.back()

@@ -19,6 +19,7 @@ from gitops_cli.adapters.git.settings import refuse_unless_sound
 from gitops_cli.adapters.postgres import server
 from gitops_cli.errors import Bug, GitopsError, Stopped
 from gitops_cli.releases import moving, running, settling
+from gitops_cli.releases.gone import end, gone, runs
 from gitops_cli.releases.held import hold
 from gitops_cli.steps import catalogue, granting
 from gitops_cli.steps.broken import refuse_broken_refs
@@ -117,18 +118,20 @@ def _catch_up(held: Held) -> list[str]:
 def recover(home: Home, watch: Watcher, *, insist: bool = True) -> list[str]:
     """Settle what a crash left in every environment and make what runs equal to what was released.
 
-    Says, a line each, what it did; nothing when all was well. Without `insist`, what is fought over is left
-    alone. One environment that cannot be recovered does not keep the others from it: `watch` hears what was
-    done, and the first one's `GitopsError` is raised.
+    What runs of one that remote.yaml no longer has is stopped. Says, a line each, what it did; nothing when
+    all was well. Without `insist`, what is fought over is left alone. One environment that cannot be
+    recovered does not keep the others from it: `watch` hears what was done, and the first one's
+    `GitopsError` is raised.
     """
     said, failures = [], []
     with surroundings(home) as around:
         refuse_unless_sound(home.repo)
         refuse_broken_refs(around)
-        for environment in around.remote.environments.values():
+        lost = gone(around)
+        for environment in (*around.remote.environments.values(), *lost):
             try:
                 with hold(around, environment, watch) as held:
-                    said += _tend(held, heal=True, insist=insist)
+                    said += end(held) if environment in lost else _tend(held, heal=True, insist=insist)
             except (Stopped, Bug):
                 raise
             except GitopsError as error:
@@ -160,10 +163,16 @@ def _tend(held: Held, *, heal: bool, insist: bool) -> list[str]:
 
 
 def status(home: Home, *, ask: bool = False) -> list[Standing]:
-    """Tell how every environment stands; with `ask`, its cluster too. Changes nothing, waits for nobody."""
+    """Tell how every environment stands; with `ask`, its cluster too. Changes nothing, waits for nobody.
+
+    Those that remote.yaml no longer has come last, as long as something runs of them or is open.
+    """
     with surroundings(home) as around:
-        found = around.remote.environments.values()
-        return [standing(around, environment, ask=ask) for environment in found]
+        found = [standing(around, each, ask=ask) for each in around.remote.environments.values()]
+        return [
+            *found,
+            *(msgspec.structs.replace(standing(around, each), gone=True) for each in gone(around)),
+        ]
 
 
 def rbac(home: Home, name: str, *, whole: bool = False) -> str:
@@ -180,8 +189,11 @@ def down(home: Home, watch: Watcher) -> list[str]:
     """Stop what runs in every environment, and the embedded database. The refs stay; `recover` starts it."""
     said = []
     with surroundings(home) as around:
-        for environment in around.remote.environments.values():
+        lost = [environment for environment in gone(around) if runs(around, environment)]
+        for environment in (*around.remote.environments.values(), *lost):
             here, ended = environment, f"{environment.name} is stopped"
+            if environment in lost:
+                ended = f"{environment.name}, which remote.yaml no longer has, is stopped"
             if environment.kubernetes is not None:
                 said.append(f"{environment.name} runs on: it is in a cluster, not on this machine")
                 if not home.local(environment.name).is_dir():

@@ -56,7 +56,7 @@ def heal(held: Held, *, insist: bool) -> list[str]:
     context = held.context()
     wanted = context.app_set(live.number, live.commit, live.tree) if live.commit else None
     said = []
-    if held.environment.database == "embedded" and server.exists(held.around.home):
+    if held.environment.database == "embedded" and server.expected(held.around.home):
         if server.status(held.around.home) is None:
             said.append("started the embedded PostgreSQL")
         server.ensure(held.around.home)

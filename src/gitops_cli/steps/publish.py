@@ -1,7 +1,8 @@
 """Publish: the commit point. The branch and the record of the release move in one transaction.
 
 A kill between the two renames of that transaction leaves one of them moved (measured), so after a
-crash the question is whether *either* names this release; if so, the rest is moved too.
+crash the question is whether *either* names this release; if so, the rest is moved too. Refs that were
+pushed beside the branch need no lock of the environment: who moved one meanwhile came later, and it stays.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import msgspec
 
 from gitops_cli.adapters import clock, records, signals
 from gitops_cli.adapters.git import refs
+from gitops_cli.adapters.git.names import short
+from gitops_cli.errors import BadRef
 from gitops_cli.pipeline.model import NO_COMMIT, Finished, RefUpdate
 from gitops_cli.steps.base import ReadingStep
 
@@ -36,14 +39,31 @@ class Publish(ReadingStep):
         """Write the intended updates down, then move all of them."""
         context = self._context
         updates = _noted(record.facts.get("updates")) or self._intend(release, record)
+        count = _count(record.facts.get("decisive"))
         with refs.RefLock(context.home) as lock:
             refs.clear_stale(context.repo, lock)
             left = [update for update in updates if _now(context, update.name) != update.new]
             if left:
+                taken = any(update not in left for update in updates[:count])
+                beside = [update for update in left if taken and update in updates[count:]]
                 with signals.held():  # what is half published cannot be taken back
-                    refs.move(context.repo, left, (*context.lock_fds, lock.fd))
+                    fds = (*context.lock_fds, lock.fd)
+                    refs.move(context.repo, [update for update in left if update not in beside], fds)
+                    self._finish(beside, fds)
                     signals.ignore()
         return f"{context.environment.name} is {release.commit[:7]}"
+
+    def _finish(self, beside: Sequence[RefUpdate], fds: Sequence[int]) -> None:
+        """Move the refs beside a published release, each unless somebody has moved it or needs its name."""
+        context = self._context
+        for update in beside:
+            try:
+                if _now(context, update.name) == update.old:
+                    refs.move(context.repo, [update], fds)
+                    continue
+            except BadRef:  # `a` was to be made, and now there is `a/b`
+                pass
+            context.watch.says(f"{short(update.name)} was pushed on meanwhile: it stays where it is")
 
     def is_done(self, release: Release, record: Record) -> bool:
         """Say whether the branch or the release ref names this release."""

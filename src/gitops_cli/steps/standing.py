@@ -35,6 +35,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     open_release: int
     """Number of a release that runs now or was cut off; 0 for none."""
     sandbox: str
+    gone: bool = False
+    """remote.yaml no longer has it, and something of it still runs or is open."""
 
 
 def standing(around: Surroundings, environment: Environment, *, ask: bool = False) -> Standing:

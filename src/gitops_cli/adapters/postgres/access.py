@@ -86,6 +86,12 @@ def access(
     return _elsewhere(home, environment, setting.url)
 
 
+def kept_name(home: Home, environment: str) -> str:
+    """Name the embedded database that was made for an environment; "" for none. Raises `Unavailable`."""
+    kept = _kept(home, environment)
+    return kept.name if kept is not None else ""
+
+
 def app_secret(found: Access) -> dict[str, str]:
     """Give the secret `database` as manifests refer to it."""
     return {
@@ -140,18 +146,29 @@ def _embedded(home: Home, environment: str, project: str) -> Access:
 
 def _passwords(home: Home, environment: str, project: str) -> tuple[_Passwords, bool]:
     """Read what is kept, or make it and say so."""
-    path = home.state / "databases" / f"{file_name(environment)}.json"
-    data = read_or_none(path)
-    if data is not None:
-        try:
-            return msgspec.json.decode(data, type=_Passwords), False
-        except msgspec.MsgspecError:
-            raise Unavailable(f"{path} is damaged", code="database.state") from None
+    kept = _kept(home, environment)
+    if kept is not None:
+        return kept, False
     kept = _Passwords(
         database_name(project, environment), secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     )
-    write_atomic(path, msgspec.json.encode(kept))
+    write_atomic(_place(home, environment), msgspec.json.encode(kept))
     return kept, True
+
+
+def _kept(home: Home, environment: str) -> _Passwords | None:
+    path = _place(home, environment)
+    data = read_or_none(path)
+    if data is None:
+        return None
+    try:
+        return msgspec.json.decode(data, type=_Passwords)
+    except msgspec.MsgspecError:
+        raise Unavailable(f"{path} is damaged", code="database.state") from None
+
+
+def _place(home: Home, environment: str) -> Path:
+    return home.state / "databases" / f"{file_name(environment)}.json"
 
 
 def _make(admin: psycopg.Connection[Any], kept: _Passwords, *, new: bool) -> None:
@@ -175,7 +192,9 @@ def _make(admin: psycopg.Connection[Any], kept: _Passwords, *, new: bool) -> Non
                 sql.Identifier(role), sql.Literal(verifier)
             )
         )
-    if app not in roles:
+    # asked each time: a kill may have come between the role and its membership
+    member = admin.execute("SELECT pg_has_role(%s, %s, 'MEMBER')", (app, migrate)).fetchone()
+    if member != (True,):
         admin.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(migrate), sql.Identifier(app)))
     if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (kept.name,)).fetchone() is None:
         admin.execute(

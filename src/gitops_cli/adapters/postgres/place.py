@@ -32,6 +32,9 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     superuser: str
     password: str
     port: int
+    """0 until the data folder is in its place."""
+    data: str = ""
+    """Where the data folder was when this was written: root's does not move along with the remote."""
 
 
 class Switch(TypedDict, total=False):
@@ -112,6 +115,7 @@ class Place:
     def keep(self, kept: Kept) -> None:
         """Write it down, durably."""
         private_dir(self.home.state)
+        kept = msgspec.structs.replace(kept, data=str(self.data))
         write_atomic(self.home.state / f"{self.name}.json", msgspec.json.encode(kept))
 
 

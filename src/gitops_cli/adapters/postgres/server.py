@@ -16,6 +16,7 @@ from gitops_cli.adapters.files import private_dir, read_or_none, remove_tree
 from gitops_cli.adapters.postgres import postmaster, urls
 from gitops_cli.adapters.postgres.binaries import Binaries, best, for_major
 from gitops_cli.adapters.postgres.bootstrap import initialise, reachable
+from gitops_cli.adapters.postgres.lost import refuse_lost, was_made
 from gitops_cli.adapters.postgres.place import MAIN, Kept, Place, environment, locked, switch
 from gitops_cli.adapters.postgres.ready import Answer, ask
 from gitops_cli.adapters.text import safe
@@ -70,6 +71,7 @@ def ensure(home: Home, *, prefer_major: int | None = None, name: str = MAIN) -> 
         if running is not None:
             return running
         if read_or_none(place.data / "PG_VERSION") is None:
+            refuse_lost(place)
             chosen = reachable(for_major(prefer_major) if prefer_major else best())
             return _start(place, chosen, initialise(place, chosen, lock))
         return _start(place, reachable(for_major(_major(place))), _known(place))
@@ -78,6 +80,11 @@ def ensure(home: Home, *, prefer_major: int | None = None, name: str = MAIN) -> 
 def exists(home: Home) -> bool:
     """Say whether the remote's server has been made; it may be down."""
     return read_or_none(Place(home).data / "PG_VERSION") is not None
+
+
+def expected(home: Home) -> bool:
+    """Say whether the remote's server is to be there: it exists, or was made and its data is lost."""
+    return exists(home) or was_made(Place(home))
 
 
 def stop(home: Home, *, name: str = MAIN) -> bool:
@@ -159,7 +166,7 @@ def _settle(place: Place) -> None:
 def _start(place: Place, binaries: Binaries, kept: Kept) -> Server:
     for _ in range(_PORT_TRIES):
         port = kept.port if kept.port and _free(kept.port) else _choose(place)
-        if port != kept.port:
+        if (port, str(place.data)) != (kept.port, kept.data):
             kept = msgspec.structs.replace(kept, port=port)
             place.keep(kept)
         before = _log_size(place)

@@ -58,6 +58,8 @@ def _environment(told: dict[str, Any]) -> list[str]:
             f"{told['name']}: release {released['number']}, {released['commit'][:7]} {newest['subject']}",
             f"  released {stamp(newest['started'])} in {newest['seconds']:.1f} s from {told['branch']}",
         ]
+    if told.get("gone"):
+        lines = [f"{told['name']}: remote.yaml no longer has it (put it back, or: gitops recover)"]
     if told["ahead"]:
         lines.append(f"  {told['branch']} is {told['ahead']} ahead of what runs")
     if told.get("open_release"):

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 START_SECONDS = 30.0
 ANSWER_SECONDS = 30.0
 PING_SECONDS = 5.0
+PATIENCE_SECONDS = 10.0
+"""How long one that lives may not answer: it opens a swept socket again within a fifth of this."""
+END_SECONDS = 5.0
+"""How long one that cannot be reached may take to end."""
 LOOK_AGAIN = 0.02
 MOST_LOG = 1024 * 1024
 
@@ -42,6 +46,16 @@ def place_of(home: Home, environment: str, level: Level) -> Place:
     return Place(level, hide=home.path, uid=uid)
 
 
+def running(folder: Path) -> processes.Identity | None:
+    """Say who the supervisor of an environment's folder is, if it lives."""
+    data = read_or_none(folder / "supervisor.json")
+    try:
+        found = msgspec.json.decode(data or b"null", type=processes.Identity | None)
+    except msgspec.MsgspecError:
+        return None
+    return found if found is not None and processes.alive(found) else None
+
+
 class Supervisor:
     """The supervisor of one environment, seen from outside. Every method may be called while none runs."""
 
@@ -54,17 +68,18 @@ class Supervisor:
 
     def identity(self) -> processes.Identity | None:
         """Say who it is, if it lives."""
-        data = read_or_none(self._folder / "supervisor.json")
-        try:
-            found = msgspec.json.decode(data or b"null", type=processes.Identity | None)
-        except msgspec.MsgspecError:
-            return None
-        return found if found is not None and processes.alive(found) else None
+        return running(self._folder)
 
     def ensure(self) -> bool:
-        """Start it unless it answers; True when it had to be started. Raises `Unavailable`."""
-        if self.identity() is not None and self._answers():
+        """Start it unless it answers; True when it had to be started. Raises `Unavailable`.
+
+        One that lives and cannot be reached keeps its lock, so no other could start beside it: it is ended.
+        """
+        who = self.identity()
+        if who is not None and self._reached(who):
             return False
+        if who is not None:
+            processes.kill_group(who, grace=END_SECONDS)
         self._start()
         deadline = clock.monotonic() + START_SECONDS
         while not self._answers():
@@ -78,10 +93,21 @@ class Supervisor:
             clock.pause(LOOK_AGAIN)
         return True
 
+    def _reached(self, who: processes.Identity) -> bool:
+        """Ask one that lives until it answers, at least twice; False when it does not or has ended."""
+        deadline = clock.monotonic() + PATIENCE_SECONDS
+        while not self._answers():
+            if clock.monotonic() > deadline:
+                return self._answers()
+            if not processes.alive(who):
+                return False
+            clock.pause(LOOK_AGAIN)
+        return True
+
     def _answers(self) -> bool:
         try:
             return "pid" in self.ask("status", seconds=PING_SECONDS)
-        except OSError:
+        except (OSError, Unavailable):  # nobody there, or it knows another token
             return False
 
     def _start(self) -> None:
@@ -138,9 +164,15 @@ class Supervisor:
         who = self.identity()
         if who is None:
             return
-        self.ask_if_alive("stop")
+        told = self._told_to_stop()
         deadline = clock.monotonic() + grace
-        while processes.alive(who) and clock.monotonic() < deadline:
+        while told and processes.alive(who) and clock.monotonic() < deadline:
             clock.pause(LOOK_AGAIN)
         if processes.alive(who):
-            processes.kill_group(who)
+            processes.kill_group(who, grace=0 if told else grace)  # SIGTERM needs no socket
+
+    def _told_to_stop(self) -> bool:
+        try:
+            return bool(self.ask("stop", seconds=PING_SECONDS))
+        except (OSError, Unavailable):
+            return False

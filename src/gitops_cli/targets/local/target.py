@@ -247,6 +247,8 @@ class LocalTarget:
             said.append("ended what an interrupted release had left")
         if reading.missing(serving):
             self.prepare(wanted, Memory(), SILENT)
+            if reading.missing(serving):  # they were made elsewhere: the remote has been moved
+                return [*said, *self._replace(wanted)]
             said.append("made the missing files of the release again")
         if self._supervisor.ensure():
             said.append(f"started the supervisor of {self._environment}")
@@ -260,8 +262,9 @@ class LocalTarget:
         if not self._supervisor.ensure():
             try:
                 self._supervisor.ask("reload")
-            except OSError:  # it died just now
-                self._supervisor.ensure()
+            except OSError:  # it died just now, or its socket was swept
+                if not self._supervisor.ensure():
+                    self._supervisor.ask_if_alive("reload")
 
     def guard(self, wake: Callable[[], None], stop: Event) -> None:
         """Look whether the supervisor lives: it looks after everything else."""

@@ -25,7 +25,7 @@ async def _live(home: Home, environment: str, level: Level) -> None:
     folder = home.local(environment)
     seed = int(home.digest, 16) + sum(environment.encode())
     place, store = place_of(home, environment, level), Store(home, environment)
-    await Daemon(folder, socket_path(home, environment), place, store, seed=seed).run()
+    await Daemon(folder, lambda: socket_path(home, environment), place, store, seed=seed).run()
 
 
 def main() -> int:
