@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 START_SECONDS = 30.0
 ANSWER_SECONDS = 30.0
 PING_SECONDS = 5.0
-PATIENCE_SECONDS = 10.0
-"""How long one that lives may not answer: it opens a swept socket again within a fifth of this."""
+PATIENCE_SECONDS = 30.0
+"""How long one that lives may not answer: it opens a swept socket again in two; ending it ends the app."""
 END_SECONDS = 5.0
 """How long one that cannot be reached may take to end."""
 LOOK_AGAIN = 0.02
