@@ -16,7 +16,7 @@ from tests.config.histories import ENV, THREE, load, migration
             "autocommit_block() commits everything before it",
         ),
         ("op.x()\n    op.get_bind().commit()", 10, "commit() ends the transaction"),
-        ("session.rollback()", 9, "rollback() undoes"),
+        ("connection.rollback()", 9, "rollback() undoes"),
         ("op.execute('COMMIT')", 9, "COMMIT begins or ends a transaction"),
         ("op.execute('update t set a = 1;  rollback ;')", 9, "ROLLBACK begins or ends"),
         (
@@ -49,6 +49,8 @@ def test_what_breaks_the_one_transaction(statement: str, line: int, said: str) -
         "op.execute('-- commit\\nselect 1 /* ; commit; */')",
         "op.add_column('t', sa.Column('commit', sa.Text))",
         "commit()",
+        "session.commit()",
+        "orm.Session(bind=op.get_bind()).commit()",
         "op.execute('select 1 as commit')",
     ],
 )

@@ -49,6 +49,52 @@ def test_undo_of_the_first_release_empties_the_database(world: World) -> None:
     assert world.picture() == before
 
 
+def test_undo_of_the_first_release_keeps_what_the_operator_had_prepared(world: World) -> None:
+    """Extensions need a superuser, and schemas belong to somebody: both stand there before the first push."""
+    world.sql("CREATE EXTENSION pg_trgm; CREATE SCHEMA app")
+    world.sql(f"ALTER SCHEMA app OWNER TO {world.access.name}_migrate")
+    before = world.picture()
+    up = "op.execute('create table app.items (id int)'); op.execute('create schema mine'); op.execute('create table t (a text)')"
+    attempt = world.release(world.commit((up, "pass")))
+    attempt.do()
+    assert world.picture()["schema"] != before["schema"]
+    attempt.undo()
+    assert world.picture() == before
+
+
+def test_the_way_back_is_rehearsed_in_a_session_of_its_own(world: World) -> None:
+    """As the real one is: no temporary table and no setting of the way there."""
+    first = (
+        "op.execute('create schema app'); op.execute('create table app.docs (a int)')",
+        "op.execute('drop schema app cascade')",
+    )
+    world.push(world.commit(first))
+    copies = (
+        "op.execute('create temp table old as select * from app.docs'); op.execute('alter table app.docs add b int')",
+        "op.execute('alter table app.docs drop b')",
+    )
+    world.push(world.commit(first, copies))
+    leans = (
+        "op.execute('set search_path to app, public'); op.execute('alter table docs add c int')",
+        "op.execute('alter table docs drop c')",
+    )
+    with pytest.raises(BadMigration, match=r'there is no way back: .*relation "docs" does not exist'):
+        world.push(world.commit(first, copies, leans))
+
+
+def test_rows_of_an_orm_session_that_commits_are_there(world: World) -> None:
+    """A Session on the migration's connection ends no transaction of it."""
+    up = (
+        "op.execute('create table items (id int primary key, name text)')\n"
+        "from sqlalchemy import orm, text\n"
+        "session = orm.Session(bind=op.get_bind())\n"
+        "session.execute(text(\"insert into items values (1, 'seed')\"))\n"
+        "session.commit()"
+    )
+    world.push(world.commit((up, "op.drop_table('items')")))
+    assert world.sql("SELECT name FROM items") == [("seed",)]
+
+
 def test_undo_takes_the_migrations_back(world: World) -> None:
     world.push(world.commit(ITEMS))
     world.sql(FEW)

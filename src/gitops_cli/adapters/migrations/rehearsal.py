@@ -149,6 +149,8 @@ def _touched(tables: Inventory, ran: list[Ran]) -> list[Touched]:
 STRONG = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")
 """Locks that stop writers, and the first also readers; strongest first."""
 
+_ANEW = ("RESET ALL", "RESET ROLE", "DISCARD TEMP")
+"""The real way back has a session of its own: no setting, role or temporary table of the way there."""
 _NO_WAY_BACK = (
     "mend its downgrade(); or let it raise, and the operator sets policy: {allowIrreversible: true}"
 )
@@ -157,12 +159,13 @@ _NO_WAY_BACK = (
 def _back(job: Job, session: Session, marks: list[Fingerprint]) -> bool:
     """Go back, compare with before, and there again. False when it has declared that there is no way back."""
     declared = job.allow_irreversible and any(move.revision in job.irreversible for move in job.change.moves)
+    anew = (*_ANEW, *job.settings(job.limits.rehearsal))
     try:
-        session.begin(job.settings(job.limits.rehearsal))
+        session.begin(anew)
         for at, (_, now) in enumerate(_run(session, job.change.back, stepwise=True)):
             _compare(job, marks[-2 - at], now, at if len(marks) == len(job.change.moves) + 1 else -1)
         session.commit()
-        session.begin(job.settings(job.limits.rehearsal))
+        session.begin(anew)
         *_, (_, again) = _run(session, job.change, stepwise=False)
         if again.digest != marks[-1].digest:
             raise _not_inverse(
