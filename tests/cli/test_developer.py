@@ -109,6 +109,14 @@ def test_a_clone_is_told_how_to_name_its_remote(site: Site, tmp_path: Path) -> N
     assert gitops("status", "--remote", "origin", cwd=tmp_path / "clone").code == 0
 
 
+def test_open_needs_no_other_command_before_it(site: Site, tmp_path: Path) -> None:
+    """The first command after a first push: nothing has fetched the record yet."""
+    subprocess.run(["git", "clone", "-q", str(site.home.repo), str(tmp_path / "clone")], check=True)
+    said = gitops("open", "--print", "--remote", "origin", cwd=tmp_path / "clone")
+    assert said.code == 0, said.err
+    assert said.out.strip() == next(iter(site.urls.values()))
+
+
 def test_history_lists_the_refused_ones_too(site: Site) -> None:
     data = gitops("history", "--json", cwd=site.folder).envelope["data"]
     told = [(each["release"], each["outcome"]) for each in data["releases"]]
