@@ -31,7 +31,8 @@ def test_the_story(tmp_path: Path) -> None:
     assert data["page"].splitlines()[0] == "id | title"
     status = gitops("status", "--json", cwd=place / "app").envelope["data"]["environments"]["production"]
     assert status["released"]["number"] == 4
-    assert gitops("demo", str(place), "--json").envelope["error"]["code"] == "demo.not-empty"
+    again = gitops("demo", str(place), "--json").envelope["error"]
+    assert (again["code"], again["next"]) == ("demo.not-empty", f"gitops demo {place} --rm")
     gone = gitops("demo", str(place), "--rm")
     assert gone.code == 0, gone.err
     assert not place.exists()
@@ -41,6 +42,9 @@ def test_a_folder_of_somebody_else_is_never_removed(tmp_path: Path) -> None:
     place = tmp_path / "mine"
     assert gitops("remote", "init", str(place / "remote")).code == 0
     (place / "thesis.tex").write_text("")
+    busy = gitops("demo", str(place), "--json").envelope["error"]
+    assert busy["code"] == "demo.not-empty"
+    assert "--rm" not in busy["next"]  # which would refuse it in turn
     said = gitops("demo", str(place), "--rm", "--json")
     assert said.envelope["error"]["code"] == "demo.none"
     assert (place / "thesis.tex").exists()

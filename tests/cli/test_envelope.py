@@ -83,6 +83,19 @@ def test_usage(arguments: list[str], cause: str) -> None:
     assert said.out == ""
 
 
+def test_the_next_command_is_the_one_that_was_typed_and_an_option_more(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    assert "next: gitops down --home DIR\n" in gitops("down", cwd=tmp_path).err
+    subprocess.run(["git", "remote", "add", "origin", "/x/y.git"], cwd=tmp_path, check=True)
+    assert "next: gitops logs 3 --remote origin, or:" in gitops("logs", "3", cwd=tmp_path).err
+
+
+def test_a_mistyped_home_is_not_advised_to_become_a_remote(tmp_path: Path) -> None:
+    error = gitops("remote", "show", "--home", str(tmp_path), "--json").envelope["error"]
+    assert error["code"] == "remote.none"
+    assert "init" not in error["next"]
+
+
 @pytest.mark.parametrize(
     ("argv", "name"),
     [

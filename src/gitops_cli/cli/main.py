@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from gitops_cli.cli.result import Result
 
 INTERRUPTED = 130
+_SAME = "the same with"
+"""How a next command begins that is this one with an option more: only here is it known in full."""
 # ClickException, by way of a public name: typer 0.28 brings a click of its own, earlier ones import it.
 _CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
 
@@ -33,6 +36,7 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         return _no_reader()
     except GitopsError as error:
+        error.next_command = _spelt(error.next_command, argv)
         return _fail(error, command, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the one boundary: whatever it is, say it in a sentence
         return _fail(_bug(error, command), command, as_json=as_json)
@@ -60,6 +64,13 @@ def _usage(error: Any, *, quiet: bool) -> UsageError:
             render.text(message.splitlines())
         message = "a command is missing"
     return UsageError(message.rstrip("."), next_command=f"{path} --help")
+
+
+def _spelt(advice: str, argv: list[str]) -> str:
+    """Spell out "the same with --option": the command as it was typed, and the option."""
+    if not advice.startswith(_SAME):
+        return advice
+    return shlex.join(["gitops", *argv]) + advice.removeprefix(_SAME)
 
 
 def _interrupted() -> GitopsError:

@@ -17,7 +17,8 @@ def find_home(wanted: str) -> Home:
     Raises `Refused` when it is none.
     """
     if wanted:
-        return _need(home_of(wanted) or Home(Path(wanted)), wanted)
+        # a typo must not end in a second remote, so what is named here is not advised to be made
+        return _need(home_of(wanted) or Home(Path(wanted)), wanted, "name the folder that holds remote.yaml")
     here = Home(Path.cwd())
     if is_remote(here):
         return here
@@ -34,12 +35,10 @@ def find_home(wanted: str) -> Home:
             "git remote gitops is not on this machine; this is its operator's command, over there",
             code="remote.elsewhere",
         )
-    return _need(home, url)
+    return _need(home, url, f"gitops remote init {home.path}")
 
 
-def _need(home: Home, name: str) -> Home:
+def _need(home: Home, name: str, way: str) -> Home:
     if not is_remote(home):
-        raise Refused(
-            f"{name} is no remote", code="remote.none", next_command=f"gitops remote init {home.path}"
-        )
+        raise Refused(f"{name} is no remote", code="remote.none", next_command=way)
     return home
