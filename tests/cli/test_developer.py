@@ -179,6 +179,27 @@ def test_remote_show(site: Site) -> None:
     assert str(site.home.repo) in said.out
 
 
+def test_an_environment_that_is_not_there_is_answered_with_those_that_are(site: Site) -> None:
+    error = gitops("history", "-e", "staging", "--json", cwd=site.folder).envelope["error"]
+    assert error["code"] == "release.none"
+    assert error["cause"].endswith("has no releases of staging; it has the environments production")
+    assert error["next"] == "gitops status"
+
+
+def test_no_push_is_advised_of_a_branch_that_releases_nothing(project: Path) -> None:
+    def advice() -> str:
+        return str(gitops("open", "--json", cwd=project).envelope["error"]["next"])
+
+    assert advice() == "git push gitops main"
+    subprocess.run(["git", "switch", "-q", "-c", "master"], cwd=project, check=True)
+    pushed = subprocess.run(
+        ["git", "push", "gitops", "master"], cwd=project, check=True, capture_output=True, text=True
+    )
+    assert "master releases to no environment; main does" in pushed.stderr
+    assert advice() == "gitops status"
+    assert "push main" in gitops("status", cwd=project).out
+
+
 # --- these change what is live, so each has a site of its own ---
 
 

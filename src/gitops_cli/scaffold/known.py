@@ -101,15 +101,17 @@ class Known:
         here = [name for name in names if self.branch(name) == self.checkout.branch]
         if not environment and len(here or names) == 1:
             return (here or names)[0]
-        where, push = f"git remote {self.remote}", f"git push {self.remote} {self.checkout.branch or 'main'}"
+        where = f"git remote {self.remote}"
         if environment:
+            known = self.remote_environments()
             raise Refused(
-                f"{where} has no releases of {environment}",
+                f"{where} has no releases of {environment}"
+                + (f"; it has the environments {', '.join(known)}" if known else ""),
                 code="release.none",
-                next_command=push,
+                next_command="gitops status",
             )
         if not names:
-            raise Refused(f"{where} has no releases yet", code="release.none", next_command=push)
+            raise Refused(f"{where} has no releases yet", code="release.none", next_command=self._first())
         raise Refused(
             f"there are several environments: {', '.join(sorted(names))}",
             code="release.which",
@@ -137,10 +139,17 @@ class Known:
 
     def remote_environments(self) -> list[str]:
         """Name every environment, also those of a local remote that has released nothing yet."""
-        names = set(self.environments())
-        if self.home is not None:
-            names |= set(show(self.home)["environments"])
-        return sorted(names)
+        return sorted({*self.environments(), *self._branches()})
+
+    def _branches(self) -> dict[str, str]:
+        """Give the environments of a remote on this machine, and the branch that releases to each."""
+        found = show(self.home)["environments"] if self.home is not None else {}
+        return {name: told["branch"] for name, told in found.items()}
+
+    def _first(self) -> str:
+        """Say how to get a first release: a push of this branch need not be one."""
+        branch, bound = self.checkout.branch or "main", self._branches().values()
+        return "gitops status" if bound and branch not in bound else f"git push {self.remote} {branch}"
 
     def _told(self, record: str) -> Finished:
         try:
