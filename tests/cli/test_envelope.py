@@ -96,6 +96,23 @@ def test_a_mistyped_home_is_not_advised_to_become_a_remote(tmp_path: Path) -> No
     assert "init" not in error["next"]
 
 
+def test_init_says_what_is_left_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    shop, commit, push = tmp_path / "shop", "  git add -A && git commit -m 'Begin'", "  git push gitops main"
+
+    def left(*arguments: str, cwd: Path) -> list[str]:
+        out = gitops("init", *arguments, cwd=cwd).out
+        return out.partition("next:\n")[2].splitlines()
+
+    add = "  git remote add gitops URL"
+    assert left(str(shop), "--no-remote", cwd=tmp_path) == [f"  cd {shop}", commit, add, push]
+    for command in (["add", "-A"], ["commit", "-q", "-m", "Begin"]):
+        subprocess.run(["git", *command], cwd=shop, check=True)
+    assert left("--no-remote", cwd=shop) == [add, push]
+    assert left("--remote", "example.org:shop.git", cwd=shop) == [push]
+    assert left(cwd=shop) == []
+
+
 @pytest.mark.parametrize(
     ("argv", "name"),
     [

@@ -161,6 +161,19 @@ def test_a_remote_that_is_there_is_left(application: Path, data: Path) -> None:
     assert not data.exists()
 
 
+def test_a_clone_of_a_remote_gets_no_second_one(tmp_path: Path, data: Path) -> None:
+    first = init(tmp_path / "shop")
+    git(tmp_path / "shop", "add", "-A")
+    git(tmp_path / "shop", "commit", "--quiet", "-m", "Begin")
+    git(tmp_path, "clone", "--quiet", str(tmp_path / "shop"), "clone")
+    git(tmp_path / "clone", "remote", "set-url", "origin", first.remote)
+    remotes = picture(data)
+    done = init(tmp_path / "clone")
+    assert (done.remote, done.home, done.added, done.uncommitted) == (first.remote, "", True, False)
+    assert "origin is a gitops remote" in " ".join(done.notes)
+    assert picture(data) == remotes
+
+
 def test_somebody_elses_hook_is_left_and_said(application: Path, data: Path) -> None:
     hook = application / ".git/hooks/pre-push"
     hook.write_text("#!/bin/sh\nexit 0\n")
