@@ -90,6 +90,11 @@ def test_the_next_command_is_the_one_that_was_typed_and_an_option_more(tmp_path:
     assert "next: gitops logs 3 --remote origin, or:" in gitops("logs", "3", cwd=tmp_path).err
 
 
+def test_a_wrong_folder_is_not_advised_to_become_a_project(tmp_path: Path) -> None:
+    assert "next: cd into the project\n" in gitops("status", cwd=tmp_path).err
+    assert "next: gitops down --home DIR, or cd into the project\n" in gitops("down", cwd=tmp_path).err
+
+
 def test_a_mistyped_home_is_not_advised_to_become_a_remote(tmp_path: Path) -> None:
     error = gitops("remote", "show", "--home", str(tmp_path), "--json").envelope["error"]
     assert error["code"] == "remote.none"

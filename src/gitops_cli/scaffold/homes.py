@@ -22,12 +22,13 @@ def find_home(wanted: str) -> Home:
     here = Home(Path.cwd())
     if is_remote(here):
         return here
-    url = Checkout.need().remotes.get(REMOTE, "")
+    way = "the same with --home DIR"
+    url = Checkout.need(way=f"{way}, or cd into the project").remotes.get(REMOTE, "")
     if not url:
         raise Refused(
             f"there is no git remote {REMOTE}",
             code="checkout.no-remote",
-            next_command="the same with --home DIR",
+            next_command=way,
         )
     home = home_of(url)
     if home is None:
