@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import gitops
-from tests.support.site import APP, Site, make_site, migration
+from tests.support.site import APP, DEPLOYMENT, DOCKERFILE, Site, make_site, migration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,6 +157,50 @@ def test_validate_and_its_errors(site: Site) -> None:
         assert gitops("validate", "two", cwd=site.folder).code == 0  # a commit is read, not the working tree
     finally:
         file.write_text(before)
+
+
+LINE = DOCKERFILE.count("\n")
+UNFIT = {
+    "no Dockerfile": ("Dockerfile", "", "there is no Dockerfile in the working tree"),
+    "FORM": ("Dockerfile", DOCKERFILE.replace("FROM", "FORM"), "Dockerfile:1: "),
+    "apt-get": ("Dockerfile", DOCKERFILE + "RUN apt-get install x\n", f"Dockerfile:{LINE + 1}: RUN apt-get"),
+    "image": (
+        "deploy/deployment.yaml",
+        DEPLOYMENT.replace("image: web", "image: wbe"),
+        "image `wbe` is neither",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_validate_says_what_the_push_would_say(project: Path, name: str) -> None:
+    path, text, said = UNFIT[name]
+    (project / path).write_text(text) if text else (project / path).unlink()
+    error = gitops("validate", cwd=project)
+    assert error.code == 1, error.out
+    assert said in error.err
+    # of a remote elsewhere nobody knows here whether it runs containers
+    subprocess.run(["git", "remote", "set-url", "gitops", "example.org:shop.git"], cwd=project, check=True)
+    told = gitops("validate", cwd=project)
+    assert said in told.out + told.err
+    assert told.code == (1 if name == "image" else 0)
+    # a cluster's images are built elsewhere
+    subprocess.run(
+        ["git", "remote", "set-url", "gitops", str(of_a_cluster(project))], cwd=project, check=True
+    )
+    told = gitops("validate", cwd=project)
+    assert (told.code, said in told.out + told.err) == ((1, True) if name == "image" else (0, False))
+
+
+def of_a_cluster(project: Path) -> Path:
+    """Make a remote that releases to a cluster."""
+    made = project.parent / "cluster"
+    assert gitops("remote", "init", str(made)).code == 0
+    file = made / "remote.yaml"
+    there = "{kubernetes: {kubeconfig: 'file:kubeconfig', namespace: shop}}"
+    text = file.read_text().replace("target: local", f"target: {there}")
+    file.write_text(text.replace("database: embedded", "database: none"))
+    return made
 
 
 def test_a_remote_that_does_not_answer_is_named_by_gits_own_reason(site: Site) -> None:

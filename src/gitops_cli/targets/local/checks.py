@@ -28,6 +28,15 @@ _ELSEWHERE = "bind the environment to a cluster, where containers run"
 
 def check_set(spec: SetSpec, images: Mapping[str, Image], manifests: Manifests, store: Store) -> None:
     """Check a set. Raises `BadInput`, `LimitExceeded`, `Refused`."""
+    check_shape(spec, images, manifests)
+    deployments = {d.metadata.name: d for d in manifests.deployments}
+    for workload in spec.workloads:
+        for container in workload.init + workload.containers:
+            _check_secrets(deployments[workload.name], container, store, manifests)
+
+
+def check_shape(spec: SetSpec, images: Mapping[str, Image], manifests: Manifests) -> None:
+    """Check what the commit alone tells, without the operator's secrets. Raises as `check_set` does."""
     for manifest in manifests.all:
         _check_kind(manifest)
     for image in images.values():
@@ -42,7 +51,6 @@ def check_set(spec: SetSpec, images: Mapping[str, Image], manifests: Manifests, 
     for workload in spec.workloads:
         for container in workload.init + workload.containers:
             _check_container(deployments[workload.name], workload, container, manifests)
-            _check_secrets(deployments[workload.name], container, store, manifests)
 
 
 def _check_kind(manifest: Manifest) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gitops_cli.config.dockerfile import load_dockerfile
 from gitops_cli.errors import BadInput
@@ -23,15 +23,22 @@ from gitops_cli.targets.local.lines import line_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gitops_cli.adapters.git.repo import Repo
     from gitops_cli.adapters.home import Home
+    from gitops_cli.config.tree import Tree
     from gitops_cli.config.workloads import Container, Deployment, EnvFrom, EnvVar, Manifests, Probe, Service
     from gitops_cli.targets.protocol import AppSet
 
 _PORT_REFERENCE = re.compile(r"\$\(PORT\b|\$\{?PORT\b|\bPORT\b")
 
 
-def images(wanted: AppSet, repo: Repo, home: Home) -> dict[str, Image]:
+class Trees(Protocol):
+    """Where a set's files are: a repository, or the working tree alone."""
+
+    def tree(self, name: str, /) -> Tree:
+        """Give the tree that a set names."""
+
+
+def images(wanted: AppSet, repo: Trees, home: Home) -> dict[str, Image]:
     """Read the Dockerfile of every service. Raises `BadInput`."""
     tree = repo.tree(wanted.tree)
     return {
@@ -40,7 +47,7 @@ def images(wanted: AppSet, repo: Repo, home: Home) -> dict[str, Image]:
     }
 
 
-def compile_set(wanted: AppSet, repo: Repo, home: Home, *, key: str) -> SetSpec:
+def compile_set(wanted: AppSet, repo: Trees, home: Home, *, key: str) -> SetSpec:
     """Decide everything about a set. Raises `BadInput` with file and line."""
     found = images(wanted, repo, home)
     manifests = wanted.manifests
