@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gitops_cli.cli.commands.demo import called_as
 from gitops_cli.scaffold.demo import rows
 from tests.cli.conftest import gitops
 
@@ -48,6 +50,19 @@ def test_a_folder_of_somebody_else_is_never_removed(tmp_path: Path) -> None:
     said = gitops("demo", str(place), "--rm", "--json")
     assert said.envelope["error"]["code"] == "demo.none"
     assert (place / "thesis.tex").exists()
+
+
+def test_the_way_to_go_on_is_a_command_that_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "my bin" / "gitops"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(program.parent)
+    monkeypatch.setenv("PATH", os.defpath)
+    assert called_as("./gitops") == f"'{program}'"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert called_as(str(program)) == "gitops"
+    assert called_as("/x/gitops_cli/__main__.py").endswith(" -m gitops_cli")
 
 
 def test_rows_of_a_page() -> None:
