@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -133,8 +134,12 @@ def test_logs_of_a_release(site: Site) -> None:
     out = gitops("logs", cwd=site.folder).out
     for step in ("validate", "deploy", "verify"):
         assert step in out
+    assert gitops("logs", "--json", cwd=site.folder).envelope["data"]["release"] == 2
     refused = gitops("logs", "3", cwd=site.folder)
     assert "itmes" in refused.out
+    line = re.compile(r"validate {5}[\d.]+ s  2 manifests, \d migrations?")
+    assert line.match(out)
+    assert line.match(refused.out)
     assert gitops("logs", "99", "--json", cwd=site.folder).envelope["error"]["code"] == "release.none"
 
 
@@ -228,6 +233,20 @@ def test_an_environment_that_is_not_there_is_answered_with_those_that_are(site: 
     assert error["code"] == "release.none"
     assert error["cause"].endswith("has no releases of staging; it has the environments production")
     assert error["next"] == "gitops status"
+
+
+def test_a_first_release_that_was_refused_can_be_read(project: Path) -> None:
+    error = gitops("logs", "--json", cwd=project).envelope["error"]
+    assert (error["code"], error["next"]) == ("release.none", "git push gitops main")
+    (project / "app.py").write_text("raise SystemExit('no such luck')\n")
+    subprocess.run(["git", "commit", "-q", "-a", "-m", "Broken"], cwd=project, check=True)
+    pushed = subprocess.run(["git", "push", "gitops", "main"], cwd=project, check=False, capture_output=True)
+    try:
+        assert pushed.returncode == 1
+        assert "no such luck" in gitops("logs", "1", cwd=project).out
+        assert gitops("logs", "--json", cwd=project).envelope["data"]["release"] == 1
+    finally:
+        gitops("down", cwd=project)
 
 
 def test_no_push_is_advised_of_a_branch_that_releases_nothing(project: Path) -> None:

@@ -93,22 +93,23 @@ class Known:
                 return names.pop().removeprefix(_BRANCHES)
         return ""
 
-    def choose(self, environment: str) -> str:
-        """Pick the environment that a command means. Raises `Refused`."""
-        names = list(self.environments())
+    def choose(self, environment: str, *, released: bool = True) -> str:
+        """Pick the environment that a command means; `released`: of those that have. Raises `Refused`."""
+        names = list(self.environments()) if released else self.remote_environments()
         if environment in names:
             return environment
-        here = [name for name in names if self.branch(name) == self.checkout.branch]
+        bound = {} if released else self._branches()
+        here = [name for name in names if (bound.get(name) or self.branch(name)) == self.checkout.branch]
         if not environment and len(here or names) == 1:
             return (here or names)[0]
         where = f"git remote {self.remote}"
         if environment:
             known = self.remote_environments()
+            there = f"; it has the environments {', '.join(known)}" if known else ""
             raise Refused(
-                f"{where} has no releases of {environment}"
-                + (f"; it has the environments {', '.join(known)}" if known else ""),
+                f"{where} has no releases of {environment}" + ("" if environment in known else there),
                 code="release.none",
-                next_command="gitops status",
+                next_command=self._first() if environment in known else "gitops status",
             )
         if not names:
             raise Refused(f"{where} has no releases yet", code="release.none", next_command=self._first())
