@@ -221,6 +221,11 @@ def test_a_remote_that_does_not_answer_is_named_by_gits_own_reason(site: Site) -
         site.git("remote", "remove", "gone")
 
 
+def test_a_rollback_to_what_is_there_names_a_next_command(site: Site) -> None:
+    error = gitops("rollback", "2", "--json", cwd=site.folder).envelope["error"]
+    assert (error["code"], error["next"]) == ("rollback.same", "gitops history")
+
+
 def test_remote_show(site: Site) -> None:
     said = gitops("remote", "show", cwd=site.folder)
     assert said.code == 0, said.err
