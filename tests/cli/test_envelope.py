@@ -73,13 +73,16 @@ def test_every_command_has_help(name: str) -> None:
         (["history", "--limit", "x"], "--limit"),
         (["init", "--remote", "x", "--no-remote"], "say the opposite"),
         (["logs", "-f"], "--app"),
+        (["rollback", "-o"], "-o"),
+        (["logs", "-n"], "-n"),
+        (["init", "--remote", "--no-remote"], "lacks its URL"),
     ],
 )
 def test_usage(arguments: list[str], cause: str) -> None:
     said = gitops(*arguments)
     assert said.code == 2
     assert cause in said.err
-    assert "next: gitops" in said.err
+    assert f"next: gitops {command_name(arguments)}".strip() in said.err
     assert said.out == ""
 
 
@@ -135,6 +138,13 @@ def test_the_envelope_names_the_command(argv: list[str], name: str) -> None:
 
 def test_version() -> None:
     assert gitops("--version").out == f"gitops {__version__}\n"
+    assert gitops("--version", "--json").envelope["data"] == {"version": __version__}
+
+
+def test_an_option_is_not_taken_for_a_url(tmp_path: Path) -> None:
+    said = gitops("init", "--remote", "--json", cwd=tmp_path)
+    assert said.envelope["error"]["code"] == "usage"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bug_of_ours_is_exit_code_3_with_a_report(tmp_path: Path, project: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from gitops_cli import __version__
 from gitops_cli.cli import render
 from gitops_cli.cli.catalogue import command_name
 from gitops_cli.cli.groups import root
@@ -44,10 +45,14 @@ def run(argv: list[str]) -> int:
 
 
 def _invoke(argv: list[str]) -> Result | None:
+    if argv[:1] == ["--version"]:
+        from gitops_cli.cli.result import Result as Given  # noqa: PLC0415 - as render has it
+
+        return Given(data={"version": __version__}, lines=(f"gitops {__version__}",))
     try:
         done = root().main(args=argv, prog_name="gitops", standalone_mode=False)
     except _CLICK_ERROR as error:
-        raise _usage(error, quiet="--json" in argv) from None
+        raise _usage(error, command_name(argv), quiet="--json" in argv) from None
     except typer.Abort:
         raise KeyboardInterrupt from None
     if done == INTERRUPTED:  # typer turns Ctrl-C into this code
@@ -55,9 +60,10 @@ def _invoke(argv: list[str]) -> Result | None:
     return None if isinstance(done, int) else done
 
 
-def _usage(error: Any, *, quiet: bool) -> UsageError:
+def _usage(error: Any, command: str, *, quiet: bool) -> UsageError:
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "gitops"
+    # the parser of options knows no context where an option lacks its value
+    path = context.command_path if context is not None else f"gitops {command}".strip()
     message = str(error.format_message()).strip()
     if "\n" in message:  # no arguments at all: the message is the whole help
         if not quiet:

@@ -52,6 +52,8 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
     """
     if remote and no_remote:
         raise UsageError("--remote and --no-remote say the opposite", next_command="gitops init --help")
+    if remote.startswith("-"):  # an option that was meant as one: no folder is made of it
+        raise UsageError(f"--remote lacks its URL before {remote}", next_command="gitops init --help")
     with Created() as created:
         created.folder(folder)
         checkout = _checkout(folder, created)
