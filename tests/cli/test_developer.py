@@ -268,6 +268,17 @@ def test_no_push_is_advised_of_a_branch_that_releases_nothing(project: Path) -> 
     assert "push main" in gitops("status", cwd=project).out
 
 
+def test_a_frozen_environment_is_shown_as_such(site: Site) -> None:
+    before = site.home.config.read_text()
+    try:
+        frozen = "target: local\n    policy: {freeze: closed until Monday}"
+        site.home.config.write_text(before.replace("target: local", frozen, 1))
+        assert "  frozen: closed until Monday\n" in gitops("status", cwd=site.folder).out
+        assert "production is frozen: closed until Monday\n" in gitops("remote", "show", cwd=site.folder).out
+    finally:
+        site.home.config.write_text(before)
+
+
 # --- these change what is live, so each has a site of its own ---
 
 

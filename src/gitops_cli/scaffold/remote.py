@@ -108,6 +108,7 @@ def show(home: Home) -> dict[str, Any]:
                 if isinstance(environment.database, DatabaseAt)
                 else environment.database,
                 "release": environment.release,
+                "freeze": environment.policy.freeze,
             }
             for environment in remote.environments.values()
         },

@@ -15,6 +15,9 @@ def command(*, home: HomeFolder = "", as_json: AsJson = False) -> Result:
         (name, told["branch"], told["target"], told["database"], told["release"])
         for name, told in found["environments"].items()
     ]
+    frozen = [
+        f"{name} is frozen: {why}" for name, told in found["environments"].items() if (why := told["freeze"])
+    ]
     sandbox = found["sandbox"]
     here = ", ".join(filter(None, (sandbox["found"], sandbox["reason"])))
     return Result(
@@ -23,5 +26,6 @@ def command(*, home: HomeFolder = "", as_json: AsJson = False) -> Result:
         lines=(
             f"push to: {found['url']}",
             f"sandbox: {sandbox['wanted']} (this machine: {here})",
+            *frozen,
         ),
     )
