@@ -231,6 +231,8 @@ def test_remote_show(site: Site) -> None:
     assert said.code == 0, said.err
     assert said.out.splitlines()[1].split() == ["production", "main", "local", "embedded", "pushing"]
     assert str(site.home.repo) in said.out
+    assert f"database: {site.home.database}\n" in said.out
+    assert site.home.database.is_dir()
 
 
 def test_an_environment_that_is_not_there_is_answered_with_those_that_are(site: Site) -> None:

@@ -25,6 +25,7 @@ def command(*, home: HomeFolder = "", as_json: AsJson = False) -> Result:
         table=Table(("environment", "branch", "target", "database", "release"), tuple(rows)),
         lines=(
             f"push to: {found['url']}",
+            *([f"database: {found['data']}"] if found["data"] else []),
             f"sandbox: {sandbox['wanted']} (this machine: {here})",
             *frozen,
         ),
