@@ -108,8 +108,11 @@ def test_init_says_what_is_left_to_do(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     shop, commit, push = tmp_path / "shop", "  git add -A && git commit -m 'Begin'", "  git push gitops main"
 
+    said: list[str] = []
+
     def left(*arguments: str, cwd: Path) -> list[str]:
         out = gitops("init", *arguments, cwd=cwd).out
+        said.append(out)
         return out.partition("next:\n")[2].splitlines()
 
     add = "  git remote add gitops URL"
@@ -119,6 +122,7 @@ def test_init_says_what_is_left_to_do(tmp_path: Path, monkeypatch: pytest.Monkey
     assert left("--no-remote", cwd=shop) == [add, push]
     assert left("--remote", "example.org:shop.git", cwd=shop) == [push]
     assert left(cwd=shop) == []
+    assert ["installed the pre-push hook" in each for each in said] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(

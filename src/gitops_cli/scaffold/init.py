@@ -38,6 +38,8 @@ class Initialised(msgspec.Struct, frozen=True, kw_only=True):
     """The URL of git remote `gitops`; empty with `--no-remote`."""
     home: str
     """The folder of a remote on this machine that was made now; else empty."""
+    hook: bool
+    """Whether the pre-push hook was installed now."""
     added: bool
     """Whether git remote `gitops` was added now."""
     uncommitted: bool
@@ -64,7 +66,8 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
         for path, text in missing.items():
             created.write(checkout.top / path, text.encode())
         project = load_project(checkout.tree())
-        notes = list(hooks.install(checkout, created))
+        hook, why = hooks.install(checkout, created)
+        notes = list(why)
         notes += env_notes(checkout.tree(), project.migrations)
         if not checkout.branch:
             raise Refused(
@@ -81,6 +84,7 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
         written=tuple(missing),
         remote=made.url,
         home=made.home if made.new else "",
+        hook=hook,
         added=bool(made.url) and not had,
         uncommitted=bool(checkout.try_git("--no-optional-locks", "status", "--porcelain")),
         notes=(*notes, *made.notes),

@@ -37,6 +37,7 @@ def command(
             "written": list(done.written),
             "remote": done.remote,
             "home": done.home,
+            "hook": done.hook,
             "added": done.added,
             "notes": list(done.notes),
         },
@@ -50,6 +51,8 @@ def _lines(done: Initialised) -> list[str]:
         lines.append(f"made the remote in {done.home} (its operator's file: remote.yaml)")
     elif done.added:
         lines.append(f"added git remote {REMOTE}: {done.remote}")
+    if done.hook:
+        lines.append("installed the pre-push hook: it says before an upload what the remote would say")
     lines += notes(done.notes)
     if not lines:
         lines.append("nothing was missing")
