@@ -197,8 +197,14 @@ def error_codes() -> str:
 def _says(told: codes.Code) -> str:
     """Give the sentences; of an error that is put together while it runs, what its class is for."""
     classes = {(inspect.getdoc(codes.KINDS[kind]) or "").splitlines()[0] for kind in told.kinds}
-    said = [text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for text in told.says]
+    said = [_cell(text) for text in told.says]
     return "<br>".join(sorted(said or classes))
+
+
+def _cell(text: str) -> str:
+    """Write a sentence into a table; in a code span an entity would be shown as it is written."""
+    parts = re.split(r"(`[^`]*`)", text.replace("|", "\\|").replace("\n", " "))
+    return "".join(part if part.startswith("`") else part.replace("<", "&lt;") for part in parts)
 
 
 def project_schema() -> str:

@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    if sys.argv[1:2] == ["--version"]:
+    if sys.argv[1:] == ["--version"]:
         from gitops_cli import __version__  # noqa: PLC0415 - the quick path
 
         sys.stdout.write(f"gitops {__version__}\n")

@@ -36,6 +36,8 @@ class GitopsError(Exception):
 
     exit_code = 1
     default_code = "gitops.error"
+    default_next = ""
+    """The next command where a file is named and whoever raises it knows no better."""
 
     def __init__(  # noqa: PLR0913 - the parts of the sentence, all but the first by name
         self,
@@ -57,7 +59,7 @@ class GitopsError(Exception):
         self.file = file
         self.line = line
         self.changed = changed
-        self.next_command = next_command
+        self.next_command = next_command or (self.default_next if file else "")
         self.also = also
 
     @property
@@ -92,6 +94,7 @@ class BadInput(Refused):
     """A file that was pushed or written is wrong."""
 
     default_code = "input.bad"
+    default_next = "mend it, then: gitops validate"
 
 
 class LimitExceeded(BadInput):
@@ -110,6 +113,7 @@ class BadMigration(Refused):
     """The migration history cannot be released."""
 
     default_code = "migration.bad"
+    default_next = "mend it, then: gitops migrate check"
 
 
 class LossRefused(Refused):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.conftest import gitops
-from tests.support.site import APP, Site, make_site, migration
+from tests.support.site import APP, DEPLOYMENT, DOCKERFILE, Site, make_site, migration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +110,14 @@ def test_a_clone_is_told_how_to_name_its_remote(site: Site, tmp_path: Path) -> N
     assert gitops("status", "--remote", "origin", cwd=tmp_path / "clone").code == 0
 
 
+def test_open_needs_no_other_command_before_it(site: Site, tmp_path: Path) -> None:
+    """The first command after a first push: nothing has fetched the record yet."""
+    subprocess.run(["git", "clone", "-q", str(site.home.repo), str(tmp_path / "clone")], check=True)
+    said = gitops("open", "--print", "--remote", "origin", cwd=tmp_path / "clone")
+    assert said.code == 0, said.err
+    assert said.out.strip() == next(iter(site.urls.values()))
+
+
 def test_history_lists_the_refused_ones_too(site: Site) -> None:
     data = gitops("history", "--json", cwd=site.folder).envelope["data"]
     told = [(each["release"], each["outcome"]) for each in data["releases"]]
@@ -125,8 +134,12 @@ def test_logs_of_a_release(site: Site) -> None:
     out = gitops("logs", cwd=site.folder).out
     for step in ("validate", "deploy", "verify"):
         assert step in out
+    assert gitops("logs", "--json", cwd=site.folder).envelope["data"]["release"] == 2
     refused = gitops("logs", "3", cwd=site.folder)
     assert "itmes" in refused.out
+    line = re.compile(r"validate {5}[\d.]+ s  2 manifests, \d migrations?")
+    assert line.match(out)
+    assert line.match(refused.out)
     assert gitops("logs", "99", "--json", cwd=site.folder).envelope["error"]["code"] == "release.none"
 
 
@@ -151,6 +164,50 @@ def test_validate_and_its_errors(site: Site) -> None:
         file.write_text(before)
 
 
+LINE = DOCKERFILE.count("\n")
+UNFIT = {
+    "no Dockerfile": ("Dockerfile", "", "there is no Dockerfile in the working tree"),
+    "FORM": ("Dockerfile", DOCKERFILE.replace("FROM", "FORM"), "Dockerfile:1: "),
+    "apt-get": ("Dockerfile", DOCKERFILE + "RUN apt-get install x\n", f"Dockerfile:{LINE + 1}: RUN apt-get"),
+    "image": (
+        "deploy/deployment.yaml",
+        DEPLOYMENT.replace("image: web", "image: wbe"),
+        "image `wbe` is neither",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_validate_says_what_the_push_would_say(project: Path, name: str) -> None:
+    path, text, said = UNFIT[name]
+    (project / path).write_text(text) if text else (project / path).unlink()
+    error = gitops("validate", cwd=project)
+    assert error.code == 1, error.out
+    assert said in error.err
+    # of a remote elsewhere nobody knows here whether it runs containers
+    subprocess.run(["git", "remote", "set-url", "gitops", "example.org:shop.git"], cwd=project, check=True)
+    told = gitops("validate", cwd=project)
+    assert said in told.out + told.err
+    assert told.code == (1 if name == "image" else 0)
+    # a cluster's images are built elsewhere
+    subprocess.run(
+        ["git", "remote", "set-url", "gitops", str(of_a_cluster(project))], cwd=project, check=True
+    )
+    told = gitops("validate", cwd=project)
+    assert (told.code, said in told.out + told.err) == ((1, True) if name == "image" else (0, False))
+
+
+def of_a_cluster(project: Path) -> Path:
+    """Make a remote that releases to a cluster."""
+    made = project.parent / "cluster"
+    assert gitops("remote", "init", str(made)).code == 0
+    file = made / "remote.yaml"
+    there = "{kubernetes: {kubeconfig: 'file:kubeconfig', namespace: shop}}"
+    text = file.read_text().replace("target: local", f"target: {there}")
+    file.write_text(text.replace("database: embedded", "database: none"))
+    return made
+
+
 def test_a_remote_that_does_not_answer_is_named_by_gits_own_reason(site: Site) -> None:
     """git prints four lines; the last of them says only what one might look at."""
     site.git("remote", "add", "gone", "/nonexistent/shop.git")
@@ -164,11 +221,64 @@ def test_a_remote_that_does_not_answer_is_named_by_gits_own_reason(site: Site) -
         site.git("remote", "remove", "gone")
 
 
+def test_a_rollback_to_what_is_there_names_a_next_command(site: Site) -> None:
+    error = gitops("rollback", "2", "--json", cwd=site.folder).envelope["error"]
+    assert (error["code"], error["next"]) == ("rollback.same", "gitops history")
+
+
 def test_remote_show(site: Site) -> None:
     said = gitops("remote", "show", cwd=site.folder)
     assert said.code == 0, said.err
     assert said.out.splitlines()[1].split() == ["production", "main", "local", "embedded", "pushing"]
     assert str(site.home.repo) in said.out
+    assert f"database: {site.home.database}\n" in said.out
+    assert site.home.database.is_dir()
+
+
+def test_an_environment_that_is_not_there_is_answered_with_those_that_are(site: Site) -> None:
+    error = gitops("history", "-e", "staging", "--json", cwd=site.folder).envelope["error"]
+    assert error["code"] == "release.none"
+    assert error["cause"].endswith("has no releases of staging; it has the environments production")
+    assert error["next"] == "gitops status"
+
+
+def test_a_first_release_that_was_refused_can_be_read(project: Path) -> None:
+    error = gitops("logs", "--json", cwd=project).envelope["error"]
+    assert (error["code"], error["next"]) == ("release.none", "git push gitops main")
+    (project / "app.py").write_text("raise SystemExit('no such luck')\n")
+    subprocess.run(["git", "commit", "-q", "-a", "-m", "Broken"], cwd=project, check=True)
+    pushed = subprocess.run(["git", "push", "gitops", "main"], cwd=project, check=False, capture_output=True)
+    try:
+        assert pushed.returncode == 1
+        assert "no such luck" in gitops("logs", "1", cwd=project).out
+        assert gitops("logs", "--json", cwd=project).envelope["data"]["release"] == 1
+    finally:
+        gitops("down", cwd=project)
+
+
+def test_no_push_is_advised_of_a_branch_that_releases_nothing(project: Path) -> None:
+    def advice() -> str:
+        return str(gitops("open", "--json", cwd=project).envelope["error"]["next"])
+
+    assert advice() == "git push gitops main"
+    subprocess.run(["git", "switch", "-q", "-c", "master"], cwd=project, check=True)
+    pushed = subprocess.run(
+        ["git", "push", "gitops", "master"], cwd=project, check=True, capture_output=True, text=True
+    )
+    assert "master releases to no environment; main does" in pushed.stderr
+    assert advice() == "gitops status"
+    assert "push main" in gitops("status", cwd=project).out
+
+
+def test_a_frozen_environment_is_shown_as_such(site: Site) -> None:
+    before = site.home.config.read_text()
+    try:
+        frozen = "target: local\n    policy: {freeze: closed until Monday}"
+        site.home.config.write_text(before.replace("target: local", frozen, 1))
+        assert "  frozen: closed until Monday\n" in gitops("status", cwd=site.folder).out
+        assert "production is frozen: closed until Monday\n" in gitops("remote", "show", cwd=site.folder).out
+    finally:
+        site.home.config.write_text(before)
 
 
 # --- these change what is live, so each has a site of its own ---

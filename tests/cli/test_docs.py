@@ -16,6 +16,8 @@ from gitops_cli.cli.catalogue import leaves
 from gitops_cli.config.dockerfile import parse_dockerfile
 from gitops_cli.config.envpy import LINES_TO_PASTE
 from gitops_cli.config.tree import MemoryTree
+from gitops_cli.hooks.output import Output
+from gitops_cli.releases import RELEASE
 from gitops_cli.scaffold.advice import dockerfile_notes
 from gitops_cli.scaffold.detect import detect
 
@@ -59,6 +61,7 @@ def test_every_code_is_in_the_table_of_errors() -> None:
     codes = {code for code, _, _ in rows}
     assert len(codes) == len(rows) > 200
     assert [code for code, classes, says in rows if not classes.strip() or not says.strip()] == []
+    assert [says for _, _, says in rows if re.search(r"`[^`]*&lt;[^`]*`", says)] == []
     words = {code.partition(".")[0] for code in codes}
     asked = {text for text in map(str, _constants(TOP / "tests")) if re.fullmatch(r"[a-z]+\.[a-z-]+", text)}
     files = (".yaml", ".json", ".py", ".lock")
@@ -89,6 +92,17 @@ def test_the_readme_has_the_two_commands_and_says_that_it_is_alpha() -> None:
     assert "**Alpha.**" in text
     assert "## What it is not" in text
     assert "-m venv .venv && .venv/bin/pip install -q nox && .venv/bin/nox\n" in (TOP / ".ci/run").read_text()
+
+
+def test_the_readme_shows_what_a_push_prints(capfd: pytest.CaptureFixture[str]) -> None:
+    sample = (TOP / "README.md").read_text().partition("```console\n")[2].partition("```")[0]
+    steps = re.findall(r"^remote: ((\w+) +([\d.]+) s  (.*))$", sample, re.MULTILINE)
+    assert [name for _, name, _, _ in steps] == [step.name for step in RELEASE]
+    output = Output()
+    for _, name, seconds, said in steps:
+        output.ends(name, float(seconds), said)
+    output.close()
+    assert capfd.readouterr().err.splitlines() == [line for line, _, _, _ in steps]
 
 
 def test_how_to_adopt_shows_what_works() -> None:

@@ -73,14 +73,56 @@ def test_every_command_has_help(name: str) -> None:
         (["history", "--limit", "x"], "--limit"),
         (["init", "--remote", "x", "--no-remote"], "say the opposite"),
         (["logs", "-f"], "--app"),
+        (["rollback", "-o"], "-o"),
+        (["logs", "-n"], "-n"),
+        (["init", "--remote", "--no-remote"], "lacks its URL"),
     ],
 )
 def test_usage(arguments: list[str], cause: str) -> None:
     said = gitops(*arguments)
     assert said.code == 2
     assert cause in said.err
-    assert "next: gitops" in said.err
+    assert f"next: gitops {command_name(arguments)}".strip() in said.err
     assert said.out == ""
+
+
+def test_the_next_command_is_the_one_that_was_typed_and_an_option_more(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    assert "next: gitops down --home DIR\n" in gitops("down", cwd=tmp_path).err
+    subprocess.run(["git", "remote", "add", "origin", "/x/y.git"], cwd=tmp_path, check=True)
+    assert "next: gitops logs 3 --remote origin, or:" in gitops("logs", "3", cwd=tmp_path).err
+
+
+def test_a_wrong_folder_is_not_advised_to_become_a_project(tmp_path: Path) -> None:
+    assert "next: cd into the project\n" in gitops("status", cwd=tmp_path).err
+    assert "next: gitops down --home DIR, or cd into the project\n" in gitops("down", cwd=tmp_path).err
+
+
+def test_a_mistyped_home_is_not_advised_to_become_a_remote(tmp_path: Path) -> None:
+    error = gitops("remote", "show", "--home", str(tmp_path), "--json").envelope["error"]
+    assert error["code"] == "remote.none"
+    assert "init" not in error["next"]
+
+
+def test_init_says_what_is_left_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    shop, commit, push = tmp_path / "shop", "  git add -A && git commit -m 'Begin'", "  git push gitops main"
+
+    said: list[str] = []
+
+    def left(*arguments: str, cwd: Path) -> list[str]:
+        out = gitops("init", *arguments, cwd=cwd).out
+        said.append(out)
+        return out.partition("next:\n")[2].splitlines()
+
+    add = "  git remote add gitops URL"
+    assert left(str(shop), "--no-remote", cwd=tmp_path) == [f"  cd {shop}", commit, add, push]
+    for command in (["add", "-A"], ["commit", "-q", "-m", "Begin"]):
+        subprocess.run(["git", *command], cwd=shop, check=True)
+    assert left("--no-remote", cwd=shop) == [add, push]
+    assert left("--remote", "example.org:shop.git", cwd=shop) == [push]
+    assert left(cwd=shop) == []
+    assert ["installed the pre-push hook" in each for each in said] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +142,13 @@ def test_the_envelope_names_the_command(argv: list[str], name: str) -> None:
 
 def test_version() -> None:
     assert gitops("--version").out == f"gitops {__version__}\n"
+    assert gitops("--version", "--json").envelope["data"] == {"version": __version__}
+
+
+def test_an_option_is_not_taken_for_a_url(tmp_path: Path) -> None:
+    said = gitops("init", "--remote", "--json", cwd=tmp_path)
+    assert said.envelope["error"]["code"] == "usage"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bug_of_ours_is_exit_code_3_with_a_report(tmp_path: Path, project: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def refused(files: dict[str, str]) -> BadMigration:
     with pytest.raises(BadMigration) as caught:
         load(files)
+    assert caught.value.next_command
     return caught.value
 
 

@@ -45,6 +45,7 @@ def test_missing_file_names_the_commit() -> None:
     with pytest.raises(BadInput) as caught:
         load_project(FakeTree({"app.py": "x"}))
     assert caught.value.cause == "no gitops.yaml at the top of abc1234"
+    assert caught.value.next_command == "gitops init"
 
 
 @pytest.mark.row(18)
@@ -144,6 +145,7 @@ def test_error_has_line_and_hint(text: str, line: int, said: str) -> None:
     error = refused(text)
     assert error.cause == said
     assert (error.file, error.line) == ("gitops.yaml", line)
+    assert error.next_command == "mend it, then: gitops validate"
 
 
 def test_schemas() -> None:

@@ -179,4 +179,5 @@ def test_a_cluster() -> None:
 def test_error_has_its_line(text: str, line: int, said: str) -> None:
     error = refused(text)
     assert said in error.cause
+    assert error.next_command == "mend it, then: gitops remote show"
     assert error.line == line

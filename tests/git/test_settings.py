@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,16 @@ def test_odd_paths_are_quoted_for_the_shell() -> None:
     assert """PYTHON='/a b/py'"'"'thon$(id)'\n""" in text
     assert "PATHS='/x y:/z'\n" in text
     assert "@" not in text.replace('"$@"', "")
+
+
+@pytest.mark.parametrize("name", settings.SERVER_HOOKS)
+def test_a_hook_without_its_program_names_the_folder_to_mend(home: Home, name: str) -> None:
+    settings.make_bare(home.repo, interpreter="/gone/python")
+    done = subprocess.run(
+        [home.repo / "hooks" / name], cwd=home.repo, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"next: gitops remote init {home.path}\n")
 
 
 def test_the_paths_name_the_package_and_its_dependencies() -> None:

@@ -50,6 +50,14 @@ def test_unbound_branches_and_tags_move_as_in_any_repository(released: Push) -> 
     assert settings.check_hooks(released.home.repo) == []
 
 
+def test_a_branch_that_releases_nothing_is_said_to(released: Push) -> None:
+    answer = released.push(f"{released.first}:refs/heads/master", f"{released.first}:refs/tags/v1")
+    assert answer.code == 0
+    assert answer.text.count("releases to no environment") == 1
+    assert "master releases to no environment; main does" in answer.text
+    assert "releases to" not in released.push(":refs/heads/master").text
+
+
 def test_the_environment_of_the_pusher_means_nothing(released: Push, tmp_path: Path) -> None:
     """Over the file transport the client's variables reach the hooks."""
     (tmp_path / "evil").mkdir()

@@ -77,6 +77,31 @@ def test_refused(shop: Shop, files: dict[str, str | bytes], reason: str) -> None
     assert shop.ours() == []
 
 
+MISSING = "configMapRef: {name: none}"
+
+
+@pytest.mark.parametrize(
+    ("container", "line"),
+    [
+        ("image: wbe", "image: wbe"),
+        (
+            "env:\n  - {name: A, value: b}\n  - {name: KEY, valueFrom: {secretKeyRef: {name: no, key: k}}}",
+            "name: no",
+        ),
+        ("envFrom:\n  - secretRef: {name: nothing}", "name: nothing"),
+        (f"envFrom:\n  - prefix: X\n    {MISSING}", "prefix: X"),
+        ("env:\n  - {name: A, value: b}\n  - {name: IP, valueFrom: {fieldRef: {fieldPath: x}}}", "name: IP"),
+        (FIXED, "command:"),
+    ],
+)
+def test_the_line_is_that_of_the_part_that_is_refused(shop: Shop, container: str, line: str) -> None:
+    text = deployment(container=container)
+    if "image:" in container:
+        text = text.replace("          image: web\n", "")
+    number = next(i for i, each in enumerate(text.splitlines(), 1) if line in each)
+    assert refusal(shop, {"deploy/web.yaml": text}).startswith(f"deploy/web.yaml:{number}: ")
+
+
 @pytest.mark.parametrize(
     "container",
     [

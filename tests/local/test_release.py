@@ -65,6 +65,26 @@ def test_a_version_that_ends_twice_is_refused_at_once_with_its_last_lines(shop: 
     assert (shop.pids(), shop.get()["version"]) == (before, "v1")
 
 
+def test_a_server_that_chose_its_own_port_is_told_where_to_listen(shop: Shop) -> None:
+    elsewhere = APP.replace('int(os.environ["PORT"])', "0")
+    lively = READY + "\nlivenessProbe: {tcpSocket: {port: http}, periodSeconds: 1, failureThreshold: 1}"
+    wanted = shop.commit(
+        {"app.py": elsewhere, "deploy/web.yaml": deployment(container=lively) + "---\n" + service()}
+    )
+    with pytest.raises(Unhealthy) as refused:
+        shop.begin(wanted)
+    assert refused.value.cause == "web did not listen on $PORT, twice, its last line: listening as v1"
+    assert refused.value.next_command.startswith("start the server on $PORT")
+    shop.target.put_back(shop.record)
+    wanted = shop.commit(
+        {"app.py": elsewhere, "deploy/web.yaml": deployment(container=READY) + "---\n" + service()}
+    )
+    said = r"not ready within 1 s: nobody listens .* start the server on \$PORT"
+    with pytest.raises(Unhealthy, match=said):
+        shop.begin(wanted, shop.another(timeout=1))
+    shop.target.put_back(shop.record)
+
+
 def test_a_first_release_that_is_taken_back_leaves_nothing(shop: Shop) -> None:
     with pytest.raises(Unhealthy):
         shop.begin(shop.commit({"app.py": CRASH}))

@@ -81,7 +81,7 @@ def test_refused_with_file_and_way_out(live: World, name: str) -> None:
     assert f"{what} (db/versions/0003_step.py)" in error.cause
     assert WEB in error.cause
     assert error.file == "db/versions/0003_step.py"
-    assert error.next_command.endswith("git push -o expect-downtime")
+    assert error.next_command.endswith("or push again with -o expect-downtime")
     assert live.picture() == before
 
 
@@ -110,7 +110,7 @@ def test_a_rollback_that_drops_a_column_names_its_command(live: World) -> None:
     back = live.commit(ITEMS, NOTE)
     with pytest.raises(BadMigration, match=r"items\.size is dropped") as refused:
         live.push(back)
-    assert refused.value.next_command.endswith("gitops rollback -o expect-downtime")
+    assert refused.value.next_command.endswith("or roll back again with -o expect-downtime")
     live.push(back, "expect-downtime")
 
 

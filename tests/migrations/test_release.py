@@ -144,7 +144,7 @@ class TestGoingBack:
         with pytest.raises(LossRefused) as refused:
             forward.push(self.old)
         assert refused.value.cause == "going back would lose items.note (2 values)"
-        assert refused.value.next_command == "git push -o accept-loss=items.note"
+        assert refused.value.next_command == "push again with -o accept-loss=items.note"
         assert forward.picture() == before
 
     @pytest.mark.parametrize("option", ["accept-loss", "accept-loss=items.note", "accept-loss=items"])

@@ -40,6 +40,7 @@ def test_an_empty_folder_becomes_an_app_with_a_remote(tmp_path: Path, data: Path
     assert home.path.is_relative_to(data)
     assert git(tmp_path / "shop", "remote", "get-url", "gitops") == str(home.repo) == done.remote
     assert (tmp_path / "shop/.git/hooks/pre-push").stat().st_mode & 0o111
+    assert done.hook
     remote = load_remote(home.config.read_bytes(), "remote.yaml")
     assert remote.environments["production"].ref == "refs/heads/main"
     assert remote.environments["production"].database == "embedded"
@@ -159,6 +160,19 @@ def test_a_remote_that_is_there_is_left(application: Path, data: Path) -> None:
     assert git(application, "remote", "get-url", "gitops") == "elsewhere:shop.git"
     assert "already there" in " ".join(done.notes)
     assert not data.exists()
+
+
+def test_a_clone_of_a_remote_gets_no_second_one(tmp_path: Path, data: Path) -> None:
+    first = init(tmp_path / "shop")
+    git(tmp_path / "shop", "add", "-A")
+    git(tmp_path / "shop", "commit", "--quiet", "-m", "Begin")
+    git(tmp_path, "clone", "--quiet", str(tmp_path / "shop"), "clone")
+    git(tmp_path / "clone", "remote", "set-url", "origin", first.remote)
+    remotes = picture(data)
+    done = init(tmp_path / "clone")
+    assert (done.remote, done.home, done.added, done.uncommitted) == (first.remote, "", True, False)
+    assert "origin is a gitops remote" in " ".join(done.notes)
+    assert picture(data) == remotes
 
 
 def test_somebody_elses_hook_is_left_and_said(application: Path, data: Path) -> None:

@@ -53,13 +53,14 @@ class Checkout:
         return None if repo.bare else cls(repo)
 
     @classmethod
-    def need(cls, folder: Path | None = None) -> Checkout:
-        """Find the repository that holds a folder (default: where we are). Raises `Refused`."""
+    def need(cls, folder: Path | None = None, *, way: str = "cd into the project") -> Checkout:
+        """Find the repository that holds a folder (default: where we are).
+
+        Raises `Refused` with `way` as the next command: `gitops init` would make a project of a wrong folder.
+        """
         found = cls.open(folder or Path.cwd())
         if found is None:
-            raise Refused(
-                "this folder is in no git repository", code="checkout.none", next_command="gitops init"
-            )
+            raise Refused("this folder is in no git repository", code="checkout.none", next_command=way)
         return found
 
     @classmethod

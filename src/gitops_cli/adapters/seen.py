@@ -44,7 +44,9 @@ def take(home: Home, pid: int) -> bytes:
     found = read_or_none(file)
     if found is None:
         raise BadRef(
-            "pre-receive has not seen this push", code="push.unseen", next_command="gitops remote init"
+            "pre-receive has not seen this push",
+            code="push.unseen",
+            next_command=f"gitops remote init {home.path}",
         )
     file.unlink(missing_ok=True)
     return found

@@ -37,7 +37,8 @@ _IGNORED = frozenset({"LABEL", "STOPSIGNAL", "MAINTAINER", "HEALTHCHECK", "VOLUM
 def load_dockerfile(tree: Tree, spec: ServiceSpec) -> Dockerfile:
     """Read the Dockerfile of a service. Raises `BadInput` with file and line."""
     missing = f"there is no {spec.dockerfile} in {tree.label}"
-    file_entry(tree, spec.dockerfile, limit=MAX_BYTES, missing=missing, code="dockerfile")
+    way = "write it, or correct gitops.yaml, then: gitops validate"
+    file_entry(tree, spec.dockerfile, limit=MAX_BYTES, missing=missing, code="dockerfile", way=way)
     parsed = parse_dockerfile(tree.read([spec.dockerfile])[spec.dockerfile], spec.dockerfile)
     files = image_files(parsed.copies, spec.context, tree)
     placed = [in_tree(found, files, spec.context, tree) for found in parsed.dependencies]

@@ -27,7 +27,7 @@ _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml")
 def load_project(tree: Tree) -> Project:
     """Read gitops.yaml at the top of a tree. Raises `BadInput`."""
     missing = f"no {PROJECT_FILE} at the top of {tree.label}"
-    file_entry(tree, PROJECT_FILE, limit=MAX_BYTES, missing=missing, code="project")
+    file_entry(tree, PROJECT_FILE, limit=MAX_BYTES, missing=missing, code="project", way="gitops init")
     return parse_project(tree.read([PROJECT_FILE])[PROJECT_FILE])
 
 

@@ -32,16 +32,18 @@ def is_folder(tree: Tree, path: str) -> bool:
     return path == "." or any(name.startswith(f"{path}/") for name in tree.entries)
 
 
-def file_entry(tree: Tree, path: str, *, limit: int, missing: str, code: str) -> Entry:
+def file_entry(  # noqa: PLR0913 - all but the first two by name
+    tree: Tree, path: str, *, limit: int, missing: str, code: str, way: str = ""
+) -> Entry:
     """Give the entry of a regular file of at most `limit` bytes. Raises `BadInput` with one sentence.
 
-    `missing` is the sentence for a file that is not there; `code` begins the codes.
+    `missing` is the sentence for a file that is not there, `way` what is to be done; `code` begins the codes.
     """
     entry = tree.entries.get(path)
     if entry is None:
         if is_folder(tree, path):
             raise BadInput(f"{path} is a directory, not a file", code=f"{code}.kind", file=path)
-        raise BadInput(missing, code=f"{code}.missing")
+        raise BadInput(missing, code=f"{code}.missing", next_command=way)
     refuse_links(entry, code)
     if entry.size == 0:
         raise BadInput(f"{path} is empty", code=f"{code}.empty", file=path)

@@ -230,6 +230,16 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_remote(data: bytes, file: str) -> Remote:
     """Read remote.yaml. Raises `BadInput` with file and line; no value of it is ever printed."""
+    try:
+        return _read(data, file)
+    except BadInput as error:
+        folder = file.rpartition("/")[0]
+        where = f" --home {folder}" if folder else ""
+        error.next_command = f"mend it, then: gitops remote show{where}"
+        raise
+
+
+def _read(data: bytes, file: str) -> Remote:
     document = load_one(data, file)
     parsed = convert(document, RemoteFile)
     refuse_secrets(data, [document], file)

@@ -118,6 +118,10 @@ def check(home: Home, repo: Repo, lines: bytes, options: Sequence[str], watch: W
     from gitops_cli import releases  # noqa: PLC0415 - a push that a rule refuses needs none of it
 
     releases.validate_push(home, repo, updates, options, watch)
+    for update in updates:
+        if update.name.startswith(HEADS) and update.new != NO_COMMIT and update.name not in bound:
+            does = ", ".join(sorted(map(short, bound)))  # or a push would be taken for a release
+            watch.says(f"{short(update.name)} releases to no environment; {does} does")
 
 
 def refuse_damaged(repo: Repo) -> None:

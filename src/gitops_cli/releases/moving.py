@@ -39,6 +39,7 @@ def check_freeze(environment: Environment) -> None:
             f"{environment.name} is frozen: {environment.policy.freeze}",
             code="policy.freeze",
             stage="receive",
+            next_command="push again when the operator has taken `policy.freeze` out of remote.yaml",
         )
 
 

@@ -82,7 +82,9 @@ class Demo:
             raise Refused(
                 f"{self.folder} is not empty",
                 code="demo.not-empty",
-                next_command=f"gitops demo {self.folder} --rm",
+                next_command=f"gitops demo {shlex.quote(str(self.folder))} --rm"
+                if _is_demo(self.folder)
+                else "gitops demo, which makes a folder of its own",
             )
         checkout = self._act("an empty folder becomes a project with a remote", self._init)
         self._act("git push is the release", lambda: self._first_push(checkout))
@@ -214,10 +216,18 @@ def rows(page: str) -> list[str]:
     ]
 
 
+def _is_demo(folder: Path) -> bool:
+    """Say whether a folder holds what a demo makes, and nothing else."""
+    return is_remote(Home(folder / "remote")) and {path.name for path in folder.iterdir()} <= {
+        "app",
+        "remote",
+    }
+
+
 def clean_up(folder: Path) -> list[str]:
     """Stop and remove a demo. Raises `Refused` when the folder is none."""
     home = Home(folder / "remote")
-    if not is_remote(home) or {path.name for path in folder.iterdir()} - {"app", "remote"}:
+    if not _is_demo(folder):
         raise Refused(f"{folder} holds no demo", code="demo.none", file=str(folder))
     said = releases.down(home, SILENT)
     server.destroy(home)

@@ -17,16 +17,18 @@ def find_home(wanted: str) -> Home:
     Raises `Refused` when it is none.
     """
     if wanted:
-        return _need(home_of(wanted) or Home(Path(wanted)), wanted)
+        # a typo must not end in a second remote, so what is named here is not advised to be made
+        return _need(home_of(wanted) or Home(Path(wanted)), wanted, "name the folder that holds remote.yaml")
     here = Home(Path.cwd())
     if is_remote(here):
         return here
-    url = Checkout.need().remotes.get(REMOTE, "")
+    way = "the same with --home DIR"
+    url = Checkout.need(way=f"{way}, or cd into the project").remotes.get(REMOTE, "")
     if not url:
         raise Refused(
             f"there is no git remote {REMOTE}",
             code="checkout.no-remote",
-            next_command="the same with --home DIR",
+            next_command=way,
         )
     home = home_of(url)
     if home is None:
@@ -34,12 +36,10 @@ def find_home(wanted: str) -> Home:
             "git remote gitops is not on this machine; this is its operator's command, over there",
             code="remote.elsewhere",
         )
-    return _need(home, url)
+    return _need(home, url, f"gitops remote init {home.path}")
 
 
-def _need(home: Home, name: str) -> Home:
+def _need(home: Home, name: str, way: str) -> Home:
     if not is_remote(home):
-        raise Refused(
-            f"{name} is no remote", code="remote.none", next_command=f"gitops remote init {home.path}"
-        )
+        raise Refused(f"{name} is no remote", code="remote.none", next_command=way)
     return home

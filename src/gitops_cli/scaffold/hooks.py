@@ -16,20 +16,21 @@ _OURS = b"gitops_cli"
 """Every stub names the package that it starts."""
 
 
-def install(checkout: Checkout, created: Created) -> tuple[str, ...]:
-    """Install the hook, or say why not. It only says early what the remote says anyway."""
+def install(checkout: Checkout, created: Created) -> tuple[bool, tuple[str, ...]]:
+    """Install the hook; give whether it is new, and why not. It says early what the remote says anyway."""
     folder, chosen = checkout.hooks()
     if chosen:
-        return (f"core.hooksPath is set to {folder}: the pre-push hook was not installed",)
+        return False, (f"core.hooksPath is set to {folder}: the pre-push hook was not installed",)
     path = folder / CLIENT_HOOK
     wanted = hook_text(CLIENT_HOOK, sys.executable, import_paths())
     there = read_or_none(path)
     if there is None and not path.is_symlink():
         # after git init, or with an empty GIT_TEMPLATE_DIR, there may be no hooks folder yet
         created.write(path, wanted, 0o755)
-    elif there is None or _OURS not in there:
-        return (f"{path} is somebody else's hook and was left as it is; pushes work without ours",)
-    elif there != wanted:
+        return True, ()
+    if there is None or _OURS not in there:
+        return False, (f"{path} is somebody else's hook and was left as it is; pushes work without ours",)
+    if there != wanted:
         created.keep(path)
         write_atomic(path, wanted, 0o755)
-    return ()
+    return False, ()

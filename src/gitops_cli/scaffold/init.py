@@ -16,7 +16,7 @@ from gitops_cli.scaffold import hooks
 from gitops_cli.scaffold.advice import dockerfile_notes, env_notes
 from gitops_cli.scaffold.detect import detect, label
 from gitops_cli.scaffold.files import missing_files
-from gitops_cli.scaffold.remote import Made, default_home, home_of, make_remote
+from gitops_cli.scaffold.remote import Made, default_home, home_of, is_remote, make_remote
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,12 @@ class Initialised(msgspec.Struct, frozen=True, kw_only=True):
     """The URL of git remote `gitops`; empty with `--no-remote`."""
     home: str
     """The folder of a remote on this machine that was made now; else empty."""
+    hook: bool
+    """Whether the pre-push hook was installed now."""
+    added: bool
+    """Whether git remote `gitops` was added now."""
+    uncommitted: bool
+    """Whether the next commit has something to hold."""
     notes: tuple[str, ...]
 
 
@@ -48,6 +54,8 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
     """
     if remote and no_remote:
         raise UsageError("--remote and --no-remote say the opposite", next_command="gitops init --help")
+    if remote.startswith("-"):  # an option that was meant as one: no folder is made of it
+        raise UsageError(f"--remote lacks its URL before {remote}", next_command="gitops init --help")
     with Created() as created:
         created.folder(folder)
         checkout = _checkout(folder, created)
@@ -58,7 +66,8 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
         for path, text in missing.items():
             created.write(checkout.top / path, text.encode())
         project = load_project(checkout.tree())
-        notes = list(hooks.install(checkout, created))
+        hook, why = hooks.install(checkout, created)
+        notes = list(why)
         notes += env_notes(checkout.tree(), project.migrations)
         if not checkout.branch:
             raise Refused(
@@ -66,6 +75,7 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
                 code="init.detached",
                 next_command=_SWITCH,
             )
+        had = REMOTE in checkout.remotes
         made = NO_REMOTE if no_remote else _add_remote(checkout, remote, project.name, created)
         notes += dockerfile_notes(tree, found.services if made.new else ())  # only `local` reads them so
     return Initialised(
@@ -74,6 +84,9 @@ def init(folder: Path, *, remote: str = "", no_remote: bool = False) -> Initiali
         written=tuple(missing),
         remote=made.url,
         home=made.home if made.new else "",
+        hook=hook,
+        added=bool(made.url) and not had,
+        uncommitted=bool(checkout.try_git("--no-optional-locks", "status", "--porcelain")),
         notes=(*notes, *made.notes),
     )
 
@@ -100,10 +113,21 @@ def _add_remote(checkout: Checkout, wanted: str, project: str, created: Created)
     if there is not None:
         note = f"git remote {REMOTE} is already there and was left as it is: {safe(there)}"
         return Made(home="", url=there, new=False, notes=(note,) if wanted else ())
+    origin = "" if wanted else _origin(checkout)
     home = home_of(wanted) if wanted else default_home(project, checkout.top)
-    made = Made(home="", url=wanted, new=False)
-    if home is not None:
+    made = Made(home="", url=wanted or origin, new=False)
+    if origin:  # a clone of a remote: its next push belongs there, not into a second one
+        note = f"origin is a gitops remote, so git remote {REMOTE} is the same one: {safe(origin)}"
+        made = msgspec.structs.replace(made, notes=(note,))
+    elif home is not None:
         made = make_remote(home, checkout.branch, created, instead=_SWITCH)
     created.keep(checkout.config_file)
     checkout.add_remote(REMOTE, made.url)
     return made
+
+
+def _origin(checkout: Checkout) -> str:
+    """Give the URL of git remote `origin` if that is a gitops remote on this machine; else nothing."""
+    url = checkout.remotes.get("origin", "")
+    home = home_of(url) if url else None
+    return url if home is not None and is_remote(home) else ""

@@ -93,23 +93,26 @@ class Known:
                 return names.pop().removeprefix(_BRANCHES)
         return ""
 
-    def choose(self, environment: str) -> str:
-        """Pick the environment that a command means. Raises `Refused`."""
-        names = list(self.environments())
+    def choose(self, environment: str, *, released: bool = True) -> str:
+        """Pick the environment that a command means; `released`: of those that have. Raises `Refused`."""
+        names = list(self.environments()) if released else self.remote_environments()
         if environment in names:
             return environment
-        here = [name for name in names if self.branch(name) == self.checkout.branch]
+        bound = {} if released else self._branches()
+        here = [name for name in names if (bound.get(name) or self.branch(name)) == self.checkout.branch]
         if not environment and len(here or names) == 1:
             return (here or names)[0]
-        where, push = f"git remote {self.remote}", f"git push {self.remote} {self.checkout.branch or 'main'}"
+        where = f"git remote {self.remote}"
         if environment:
+            known = self.remote_environments()
+            there = f"; it has the environments {', '.join(known)}" if known else ""
             raise Refused(
-                f"{where} has no releases of {environment}",
+                f"{where} has no releases of {environment}" + ("" if environment in known else there),
                 code="release.none",
-                next_command=push,
+                next_command=self._first() if environment in known else "gitops status",
             )
         if not names:
-            raise Refused(f"{where} has no releases yet", code="release.none", next_command=push)
+            raise Refused(f"{where} has no releases yet", code="release.none", next_command=self._first())
         raise Refused(
             f"there are several environments: {', '.join(sorted(names))}",
             code="release.which",
@@ -137,10 +140,17 @@ class Known:
 
     def remote_environments(self) -> list[str]:
         """Name every environment, also those of a local remote that has released nothing yet."""
-        names = set(self.environments())
-        if self.home is not None:
-            names |= set(show(self.home)["environments"])
-        return sorted(names)
+        return sorted({*self.environments(), *self._branches()})
+
+    def _branches(self) -> dict[str, str]:
+        """Give the environments of a remote on this machine, and the branch that releases to each."""
+        found = show(self.home)["environments"] if self.home is not None else {}
+        return {name: told["branch"] for name, told in found.items()}
+
+    def _first(self) -> str:
+        """Say how to get a first release: a push of this branch need not be one."""
+        branch, bound = self.checkout.branch or "main", self._branches().values()
+        return "gitops status" if bound and branch not in bound else f"git push {self.remote} {branch}"
 
     def _told(self, record: str) -> Finished:
         try:

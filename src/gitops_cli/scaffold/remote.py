@@ -96,9 +96,11 @@ def show(home: Home) -> dict[str, Any]:
         )
     remote = load_remote(data, str(home.config))
     found = sandbox.probe()
+    embedded = any(one.database == "embedded" for one in remote.environments.values())
     return {
         "home": str(home.path),
         "url": str(home.repo),
+        "data": str(home.database) if embedded else "",
         "sandbox": {"wanted": remote.sandbox, "found": str(found.level.value), "reason": found.reason},
         "environments": {
             environment.name: {
@@ -108,6 +110,7 @@ def show(home: Home) -> dict[str, Any]:
                 if isinstance(environment.database, DatabaseAt)
                 else environment.database,
                 "release": environment.release,
+                "freeze": environment.policy.freeze,
             }
             for environment in remote.environments.values()
         },

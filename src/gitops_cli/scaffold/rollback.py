@@ -120,7 +120,8 @@ def _chosen(known: Known, environment: str, number: int, tree: str) -> Recorded:
         found = recorded.told.release
         if number and found.number == number:
             if found.tree == tree:
-                raise Refused(f"release {number} is what the branch has already", code="rollback.same")
+                what = f"release {number} is what the branch has already"
+                raise Refused(what, code="rollback.same", next_command="gitops history")
             return recorded
         if not number and found.tree != tree:
             return recorded

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitops_cli.adapters.git.repo import Repo
 from gitops_cli.errors import Refused
 from gitops_cli.scaffold.advice import env_notes
+from gitops_cli.scaffold.bearing import bear, targets_of
 from gitops_cli.steps.content import load_content
 from gitops_cli.steps.validate import check_follows
 
@@ -26,7 +27,7 @@ def validate(checkout: Checkout, revision: str = "", remote: str = "gitops") -> 
     """Read a commit, or the working tree when `revision` is empty; compare it with what was released last.
 
     What was released last is what this checkout fetched last: nothing is asked over the network.
-    Raises `BadInput`, `BadMigration`.
+    Raises `BadInput`, `BadMigration`, `Refused`.
     """
     with Repo(checkout.git_dir) as repo:
         tree = _tree(checkout, repo, revision)
@@ -34,7 +35,8 @@ def validate(checkout: Checkout, revision: str = "", remote: str = "gitops") -> 
         for record in repo.refs(f"refs/gitops/remotes/{remote}").values():
             parents = repo.commit(record).parents  # the record's last parent is the commit that was released
             check_follows(content, load_content(repo.tree(parents[-1])))
-        return Validated(content.summary(), env_notes(tree, content.project.migrations))
+        notes = bear(tree, content, targets_of(checkout, remote))
+        return Validated(content.summary(), (*env_notes(tree, content.project.migrations), *notes))
 
 
 def _tree(checkout: Checkout, repo: Repo, revision: str) -> Tree:

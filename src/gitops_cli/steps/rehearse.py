@@ -103,13 +103,13 @@ def _refuse_overlap(context: Context, release: Release, job: Job, rehearsal: Reh
             context.watch.says(f"warning: old pods of {who} will stumble over this: {line}")
         return
     first = rehearsal.unbearable[0]
-    again = "gitops rollback -o expect-downtime" if job.change.goes_down else "git push -o expect-downtime"
+    again = f"{'roll back' if job.change.goes_down else 'push'} again with -o expect-downtime"
     raise BadMigration(
         f"old and new pods of {who} overlap during the rollout, and the old ones cannot bear this: "
         f"{'; '.join(told)}",
         code="migration.overlap",
         file=job.files.get(first.revision, ""),
-        next_command=f"expand in one push and contract in a later one, or use strategy Recreate, or: {again}",
+        next_command=f"expand in one push and contract in a later one, or use strategy Recreate, or {again}",
     )
 
 

@@ -35,6 +35,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     open_release: int
     """Number of a release that runs now or was cut off; 0 for none."""
     sandbox: str
+    freeze: str = ""
+    """Why remote.yaml refuses every release; empty: it does not."""
     gone: bool = False
     """remote.yaml no longer has it, and something of it still runs or is open."""
 
@@ -59,6 +61,7 @@ def standing(around: Surroundings, environment: Environment, *, ask: bool = Fals
         live=running,
         open_release=found.number if found else 0,
         sandbox=_sandbox(around),
+        freeze=environment.policy.freeze,
     )
 
 

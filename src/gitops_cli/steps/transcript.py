@@ -13,6 +13,11 @@ KEPT_LINES = 2000
 """A release that prints more is cut here in its record; the pusher sees all of it."""
 
 
+def step_line(step: str, seconds: float, said: str) -> str:
+    """Write the line of a step as every record of a release has it."""
+    return f"{step:<9} {seconds:6.1f} s  {said}"
+
+
 class Transcript:
     """Hears what the pusher hears; `output.txt` of the release is made of it."""
 
@@ -37,17 +42,17 @@ class Transcript:
     def ends(self, step: str, seconds: float, line: str) -> None:
         """Keep the step with its time and pass it on."""
         self.steps.append((step, round(seconds, 3), line))
-        self._keep(f"{step:<9} {seconds:6.1f} s  {safe(line)}")
+        self._keep(step_line(step, seconds, safe(line)))
         self._watch.ends(step, seconds, line)
 
     def fails(self, step: str, seconds: float, reason: str) -> None:
         """Keep the reason and pass it on."""
-        self._keep(f"{step:<9} {seconds:6.1f} s  failed: {safe(reason, 1000)}")
+        self._keep(step_line(step, seconds, f"failed: {safe(reason, 1000)}"))
         self._watch.fails(step, seconds, reason)
 
     def undoes(self, step: str, seconds: float) -> None:
         """Keep what was put back and pass it on."""
-        self._keep(f"{step:<9} {seconds:6.1f} s  put back")
+        self._keep(step_line(step, seconds, "put back"))
         self._watch.undoes(step, seconds)
 
     def says(self, text: str) -> None:

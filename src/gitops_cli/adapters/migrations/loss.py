@@ -62,7 +62,9 @@ def refuse(counted: Sequence[Counted], accept: Sequence[str], *, allowed: bool, 
     if open_:
         names = " ".join(f"-o accept-loss={found.risk.name}" for found in open_[:_SHOWN])
         way = "going back would lose" if down else "it would destroy"
-        raise LossRefused(f"{way} {_listed(open_)}", code="migration.loss", next_command=f"git push {names}")
+        raise LossRefused(
+            f"{way} {_listed(open_)}", code="migration.loss", next_command=f"push again with {names}"
+        )
 
 
 def _listed(counted: Sequence[Counted]) -> str:

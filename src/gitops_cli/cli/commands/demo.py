@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -48,11 +50,20 @@ def command(
     )
 
 
+def called_as(program: str) -> str:
+    """Give the command that starts this program anywhere: its name, if PATH leads to it, else its path."""
+    path = Path(program).absolute()
+    if path.name != "gitops":  # python -m gitops_cli
+        return shlex.join([sys.executable, "-m", "gitops_cli"])
+    known = shutil.which(path.name)
+    return path.name if known and Path(known).resolve() == path.resolve() else shlex.quote(str(path))
+
+
 def _look_around(story: Story) -> list[str]:
-    folder = shlex.quote(story.folder)
+    folder, gitops = shlex.quote(story.folder), called_as(sys.argv[0])
     return [
         f"The first page came after {story.seconds_to_first_page:.1f} s, all after {story.seconds:.1f} s.",
         f"It runs at {story.url}",
-        f"Look around: cd {folder}/app, then gitops status, gitops history, gitops logs",
-        f"Clean up:    gitops demo {folder} --rm",
+        f"Look around: cd {folder}/app, then {gitops} status (or history, or logs)",
+        f"Clean up:    {gitops} demo {folder} --rm",
     ]

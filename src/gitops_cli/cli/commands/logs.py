@@ -33,8 +33,8 @@ def command(  # noqa: PLR0913 - one for each option
         raise UsageError("-f goes with --app, and not with --json", next_command="gitops logs --help")
     known = Known(Checkout.need(), remote).fetch()
     if not app:
-        told = of_release(known, environment, release)
-        return Result(data={"release": release, "lines": told}, lines=tuple(told))
+        number, told = of_release(known, environment, release)
+        return Result(data={"release": number, "lines": told}, lines=tuple(told))
     found = of_service(known, environment, app, follow=follow, lines=lines)
     if as_json:
         return Result(data={"app": app, "lines": list(found)})

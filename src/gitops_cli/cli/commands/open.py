@@ -31,7 +31,7 @@ def command(
     operator's rights; it is open until Ctrl-C.
     """
     out = Out(as_json=as_json)
-    with opened(Known(Checkout.need(), remote), environment, service) as door:
+    with opened(Known(Checkout.need(), remote).fetch(), environment, service) as door:
         out.say(door.url)
         if not only_print and not as_json:
             web.show(door.url)

@@ -15,6 +15,9 @@ def command(*, home: HomeFolder = "", as_json: AsJson = False) -> Result:
         (name, told["branch"], told["target"], told["database"], told["release"])
         for name, told in found["environments"].items()
     ]
+    frozen = [
+        f"{name} is frozen: {why}" for name, told in found["environments"].items() if (why := told["freeze"])
+    ]
     sandbox = found["sandbox"]
     here = ", ".join(filter(None, (sandbox["found"], sandbox["reason"])))
     return Result(
@@ -22,6 +25,8 @@ def command(*, home: HomeFolder = "", as_json: AsJson = False) -> Result:
         table=Table(("environment", "branch", "target", "database", "release"), tuple(rows)),
         lines=(
             f"push to: {found['url']}",
+            *([f"database: {found['data']}"] if found["data"] else []),
             f"sandbox: {sandbox['wanted']} (this machine: {here})",
+            *frozen,
         ),
     )

@@ -64,6 +64,8 @@ def _environment(told: dict[str, Any]) -> list[str]:
         lines.append(f"  {told['branch']} is {told['ahead']} ahead of what runs")
     if told.get("open_release"):
         lines.append(f"  release {told['open_release']} runs now, or was cut off (then: gitops recover)")
+    if told.get("freeze"):
+        lines.append(f"  frozen: {told['freeze']}")
     if told.get("sandbox"):
         lines.append(f"  sandbox: {told['sandbox']}")
     lines += _live(told.get("live"), released["commit"])

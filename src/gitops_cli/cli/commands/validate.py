@@ -18,7 +18,11 @@ def command(
     *,
     as_json: AsJson = False,
 ) -> Result:
-    """Say what the remote would say of a commit or the working tree: files, manifests, migration history."""
+    """Say what the remote would say of a commit or the working tree.
+
+    Files, manifests, images, migration history; Dockerfiles where the remote has no containers (a note, where
+    that is not known here). Not looked at: secrets, the database, and what a cluster says in a dry run.
+    """
     del as_json
     said = validate(Checkout.need(), revision)
     return Result(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gitops_cli.errors import BadInput, LimitExceeded, Refused
 from gitops_cli.targets.local import installers
 from gitops_cli.targets.local.compile import is_fixed
+from gitops_cli.targets.local.lines import line_of
 from gitops_cli.targets.local.secrets import DATABASE
 
 if TYPE_CHECKING:
@@ -26,6 +28,15 @@ _ELSEWHERE = "bind the environment to a cluster, where containers run"
 
 def check_set(spec: SetSpec, images: Mapping[str, Image], manifests: Manifests, store: Store) -> None:
     """Check a set. Raises `BadInput`, `LimitExceeded`, `Refused`."""
+    check_shape(spec, images, manifests)
+    deployments = {d.metadata.name: d for d in manifests.deployments}
+    for workload in spec.workloads:
+        for container in workload.init + workload.containers:
+            _check_secrets(deployments[workload.name], container, store, manifests)
+
+
+def check_shape(spec: SetSpec, images: Mapping[str, Image], manifests: Manifests) -> None:
+    """Check what the commit alone tells, without the operator's secrets. Raises as `check_set` does."""
     for manifest in manifests.all:
         _check_kind(manifest)
     for image in images.values():
@@ -39,8 +50,7 @@ def check_set(spec: SetSpec, images: Mapping[str, Image], manifests: Manifests, 
     deployments = {d.metadata.name: d for d in manifests.deployments}
     for workload in spec.workloads:
         for container in workload.init + workload.containers:
-            _check_container(deployments[workload.name], workload, container)
-            _check_secrets(deployments[workload.name], container, store)
+            _check_container(deployments[workload.name], workload, container, manifests)
 
 
 def _check_kind(manifest: Manifest) -> None:
@@ -101,13 +111,16 @@ def _check_image(image: Image) -> None:
     installers.refuse(image.plan)
 
 
-def _check_container(deployment: Deployment, workload: WorkloadSpec, container: ContainerSpec) -> None:
+def _check_container(
+    deployment: Deployment, workload: WorkloadSpec, container: ContainerSpec, manifests: Manifests
+) -> None:
+    line = partial(line_of, manifests, deployment, container.name)
     if not container.argv:
         raise BadInput(
             f"container {container.name} of {workload.name} has no command, nor has its Dockerfile",
             code="local.command",
             file=deployment.file,
-            line=deployment.line,
+            line=line(),
         )
     if not is_fixed(container.argv, container.env, container.ports):
         return
@@ -119,7 +132,7 @@ def _check_container(deployment: Deployment, workload: WorkloadSpec, container: 
             code="local.fixed-port",
             next_command="let it listen on $PORT (a CMD in shell form), or set strategy: {type: Recreate}",
             file=deployment.file,
-            line=deployment.line,
+            line=line("command"),
         )
     if workload.replicas > 1:
         raise BadInput(
@@ -127,11 +140,13 @@ def _check_container(deployment: Deployment, workload: WorkloadSpec, container: 
             code="local.fixed-replicas",
             next_command="let it listen on $PORT, or set replicas: 1",
             file=deployment.file,
-            line=deployment.line,
+            line=line("command"),
         )
 
 
-def _check_secrets(deployment: Deployment, container: ContainerSpec, store: Store) -> None:
+def _check_secrets(
+    deployment: Deployment, container: ContainerSpec, store: Store, manifests: Manifests
+) -> None:
     """Refuse what the store does not have. The database's own secret comes with the database."""
     for variable in container.env:
         name, key = variable.secret, variable.key
@@ -139,12 +154,13 @@ def _check_secrets(deployment: Deployment, container: ContainerSpec, store: Stor
             continue
         there = store.keys(name) if key == "*" else store.value(name, key) is not None
         if not there:
+            field, entry = ("envFrom", name) if key == "*" else ("env", variable.name)
             what = f"the secret {name}" if key == "*" else f"key {key} of the secret {name}"
             raise Refused(
                 f"{deployment.metadata.name} wants {what}, which the operator's store does not have",
                 code="local.secret-missing",
                 file=deployment.file,
-                line=deployment.line,
+                line=line_of(manifests, deployment, container.name, field, entry),
                 next_command=f"on the remote, write it to secrets/{name}/{'KEY' if key == '*' else key} "
                 "beside remote.yaml",
             )

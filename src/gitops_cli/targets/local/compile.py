@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from gitops_cli.config.dockerfile import load_dockerfile
 from gitops_cli.errors import BadInput
@@ -17,19 +18,27 @@ from gitops_cli.targets.local.inventory import (
     Variable,
     WorkloadSpec,
 )
+from gitops_cli.targets.local.lines import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gitops_cli.adapters.git.repo import Repo
     from gitops_cli.adapters.home import Home
+    from gitops_cli.config.tree import Tree
     from gitops_cli.config.workloads import Container, Deployment, EnvFrom, EnvVar, Manifests, Probe, Service
     from gitops_cli.targets.protocol import AppSet
 
 _PORT_REFERENCE = re.compile(r"\$\(PORT\b|\$\{?PORT\b|\bPORT\b")
 
 
-def images(wanted: AppSet, repo: Repo, home: Home) -> dict[str, Image]:
+class Trees(Protocol):
+    """Where a set's files are: a repository, or the working tree alone."""
+
+    def tree(self, name: str, /) -> Tree:
+        """Give the tree that a set names."""
+
+
+def images(wanted: AppSet, repo: Trees, home: Home) -> dict[str, Image]:
     """Read the Dockerfile of every service. Raises `BadInput`."""
     tree = repo.tree(wanted.tree)
     return {
@@ -38,7 +47,7 @@ def images(wanted: AppSet, repo: Repo, home: Home) -> dict[str, Image]:
     }
 
 
-def compile_set(wanted: AppSet, repo: Repo, home: Home, *, key: str) -> SetSpec:
+def compile_set(wanted: AppSet, repo: Trees, home: Home, *, key: str) -> SetSpec:
     """Decide everything about a set. Raises `BadInput` with file and line."""
     found = images(wanted, repo, home)
     manifests = wanted.manifests
@@ -92,7 +101,7 @@ def _container(
             "local target runs only what Dockerfiles of gitops.yaml say",
             code="local.digest",
             file=deployment.file,
-            line=deployment.line,
+            line=line_of(manifests, deployment, container.name, "image"),
             next_command="bind the environment to a cluster, where containers run",
         )
     if image is None:
@@ -101,15 +110,15 @@ def _container(
             "and gitops.yaml has no such service",
             code="local.image",
             file=deployment.file,
-            line=deployment.line,
+            line=line_of(manifests, deployment, container.name, "image"),
         )
     argv = (container.command or image.entrypoint) + (
         container.args or (() if container.command else image.cmd)
     )
     env = [Variable(name=n, value=v) for n, v in image.env.items()]
     for source in container.env_from:
-        env += _from(source, manifests, deployment)
-    env += filter(None, (_variable(v, manifests, deployment) for v in container.env))
+        env += _from(source, manifests, deployment, container)
+    env += filter(None, (_variable(v, manifests, deployment, container) for v in container.env))
     ports = _ports(deployment, container, manifests)
     recreate = deployment.spec.strategy.type == "Recreate"
     return ContainerSpec(
@@ -201,7 +210,10 @@ def is_fixed(argv: Sequence[str], env: Sequence[Variable], ports: Sequence[Port]
     return any(re.search(rf"(?<![\d.]){port.number}(?![\d.]\d|\d)", text) for port in ports for text in texts)
 
 
-def _variable(variable: EnvVar, manifests: Manifests, deployment: Deployment) -> Variable | None:
+def _variable(
+    variable: EnvVar, manifests: Manifests, deployment: Deployment, container: Container
+) -> Variable | None:
+    line = partial(line_of, manifests, deployment, container.name, "env", variable.name)
     source = variable.value_from
     if source is None:
         return Variable(name=variable.name, value=variable.value or "", expand=True)
@@ -214,7 +226,7 @@ def _variable(variable: EnvVar, manifests: Manifests, deployment: Deployment) ->
             return Variable(name=variable.name, value=found[source.config_map_key_ref.key])
         if source.config_map_key_ref.optional:
             return None
-        raise _lacks(deployment, variable.name, f"ConfigMap {source.config_map_key_ref.name}")
+        raise _lacks(deployment, variable.name, source.config_map_key_ref.name, line())
     if source.field_ref is not None and source.field_ref.field_path == "metadata.name":
         return Variable(name=variable.name, pod_name=True)
     what = source.field_ref.field_path if source.field_ref is not None else "its source"
@@ -223,11 +235,13 @@ def _variable(variable: EnvVar, manifests: Manifests, deployment: Deployment) ->
         "which the local target does not have",
         code="local.value-from",
         file=deployment.file,
-        line=deployment.line,
+        line=line(),
     )
 
 
-def _from(source: EnvFrom, manifests: Manifests, deployment: Deployment) -> list[Variable]:
+def _from(
+    source: EnvFrom, manifests: Manifests, deployment: Deployment, container: Container
+) -> list[Variable]:
     if source.secret_ref is not None:
         ref = source.secret_ref
         return [Variable(name=source.prefix, secret=ref.name, key="*", optional=ref.optional)]
@@ -236,7 +250,8 @@ def _from(source: EnvFrom, manifests: Manifests, deployment: Deployment) -> list
     name = source.config_map_ref.name
     known = {c.metadata.name for c in manifests.config_maps}
     if name not in known and not source.config_map_ref.optional:
-        raise _lacks(deployment, "envFrom", f"ConfigMap {name}")
+        line = line_of(manifests, deployment, container.name, "envFrom", name)
+        raise _lacks(deployment, "envFrom", name, line)
     return [Variable(name=source.prefix + k, value=v) for k, v in _config(manifests, name).items()]
 
 
@@ -244,10 +259,11 @@ def _config(manifests: Manifests, name: str) -> Mapping[str, str]:
     return next((c.data for c in manifests.config_maps if c.metadata.name == name), {})
 
 
-def _lacks(deployment: Deployment, what: str, source: str) -> BadInput:
+def _lacks(deployment: Deployment, what: str, source: str, line: int) -> BadInput:
     return BadInput(
-        f"{what} of {deployment.metadata.name} wants a key that {source} in this commit does not have",
+        f"{what} of {deployment.metadata.name} wants a key that ConfigMap {source} in this commit "
+        "does not have",
         code="local.config-map",
         file=deployment.file,
-        line=deployment.line,
+        line=line,
     )

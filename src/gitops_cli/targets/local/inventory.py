@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 1
+UNHEARD = "nobody listens on its PORT"
+"""What a probe says of the commonest mistake: a server on a port of its own choice."""
 
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

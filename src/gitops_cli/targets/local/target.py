@@ -14,7 +14,7 @@ from gitops_cli.targets.local.client import Supervisor, place_of
 from gitops_cli.targets.local.compile import compile_set, images
 from gitops_cli.targets.local.housekeeping import tidy
 from gitops_cli.targets.local.images import prepare_images
-from gitops_cli.targets.local.inventory import Inventory, SetSpec
+from gitops_cli.targets.local.inventory import UNHEARD, Inventory, SetSpec
 from gitops_cli.targets.local.secrets import Store
 from gitops_cli.targets.local.tasks import container_for, run_task
 from gitops_cli.targets.memory import Memory
@@ -295,13 +295,20 @@ def _doomed(found: list[Any], watch: Watcher) -> Unhealthy:
     workload, container, reason, tail = found
     for line in tail:
         watch.says(f"{workload}: {line}")
-    last = next((line for line in reversed(tail) if line.strip()), "")
+    last = next((line for line in reversed(tail) if line.strip() and line != reason), "")
     name = workload if workload == container else f"{workload}/{container}"
+    what = "did not listen on $PORT, twice" if UNHEARD in reason else f"{reason} twice before it was ready"
     return Unhealthy(
-        f"{name} {reason} twice before it was ready" + (f", its last line: {last}" if last else ""),
+        f"{name} {what}" + (f", its last line: {last}" if last else ""),
         code="local.crash-loop",
-        next_command="mend it, commit and push again",
+        next_command=_way(reason),
     )
+
+
+def _way(reason: str) -> str:
+    if UNHEARD in reason:
+        return "start the server on $PORT, or on its containerPort with strategy: {type: Recreate}"
+    return "mend it, commit and push again"
 
 
 def _late(found: dict[str, Any], seconds: float, watch: Watcher) -> Unhealthy:
@@ -314,5 +321,5 @@ def _late(found: dict[str, Any], seconds: float, watch: Watcher) -> Unhealthy:
     return Unhealthy(
         f"{first['workload']} was not ready within {seconds:g} s{why}",
         code="local.not-ready",
-        next_command="mend it, commit and push again",
+        next_command=_way(first["reason"]),
     )

@@ -83,10 +83,15 @@ def run_task(  # noqa: PLR0913 - all but the first five by name
 
     ended = run_caged(start, timeout=task.timeout, tell=lambda line: watch.says(f"{task.name}: {line}"))
     if ended.code is None:
-        raise StepTimeout(f"{task.name} did not end within {task.timeout:g} s", code="local.task-timeout")
+        raise StepTimeout(
+            f"{task.name} did not end within {task.timeout:g} s",
+            code="local.task-timeout",
+            next_command="make it quicker, or raise its `timeoutSeconds` in gitops.yaml",
+        )
     if ended.code:
         last = next((line for line in reversed(ended.tail) if line.strip()), "")
         raise Failed(
             f"{task.name} ended with {ended.code}" + (f", its last line: {last}" if last else ""),
             code="local.task-failed",
+            next_command="mend it, commit and push again",
         )

@@ -11,6 +11,8 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
+from gitops_cli.targets.local.inventory import UNHEARD
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -117,5 +119,5 @@ async def _http(probe: HttpGet, port: int) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
-        return "nobody listens on its PORT"
+        return UNHEARD
     return str(error) or type(error).__name__
