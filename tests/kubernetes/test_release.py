@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gitops_cli import releases
+from gitops_cli.errors import GitopsError
 from tests.cluster.api import Answer
 from tests.kubernetes.shop import config_map, service
 
@@ -193,6 +195,12 @@ def test_claims_are_not_removed_unasked(shop: Shop) -> None:
     told = shop.site.refused()
     assert "PersistentVolumeClaim data is no longer in the manifests" in told
     assert shop.names("persistentvolumeclaims") == ["data"]
+
+
+def test_a_missing_kubeconfig_is_named_before_the_first_release_too(shop: Shop) -> None:
+    shop.remote(kubeconfig=shop.site.home.path / "gone")
+    with pytest.raises(GitopsError, match="gone"):
+        releases.status(shop.site.home, ask=True)
 
 
 @pytest.mark.row(84)

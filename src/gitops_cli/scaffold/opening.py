@@ -28,6 +28,12 @@ def opened(known: Known, environment: str, service: str) -> Iterator[Door]:
     with surroundings(known.home) as around:
         context = around.context(around.environment(known.choose(environment)), SILENT)
     with context.target.door(service) as door:
+        if door is None and not context.target.live().commit:
+            raise Refused(
+                f"nothing of {context.environment.name} was released to where it runs now",
+                code="open.not-released",
+                next_command="gitops recover",
+            )
         if door is None:
             what = f"there is no service {service} with a port" if service else "no service has a port"
             raise Refused(what, code="open.none", next_command="gitops status")

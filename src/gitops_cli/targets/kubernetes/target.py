@@ -65,6 +65,8 @@ class KubernetesTarget:
         """Say what was released last, from memory; with `ask`, also which pods there are, and drift."""
         serving = self._state.inventory().serving
         if serving is None:
+            if ask:
+                self.cluster.client.kinds()  # nothing to ask about, but whether there is a way to ask
             return Live()
         found = Live(
             commit=serving.commit, release=serving.release, urls=serving.urls, detail={"asked": False}
