@@ -37,13 +37,6 @@ SELECT attname::text FROM pg_attribute
 WHERE attrelid = %s::text::regclass AND attnum > 0 AND NOT attisdropped
   AND attgenerated = '' ORDER BY attnum
 """
-_SEQUENCES = """
-SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_depend d
-JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE d.classid = 'pg_class'::regclass AND d.refobjid = %s::text::regclass AND d.deptype IN ('a', 'i')
-ORDER BY 1
-"""
 _REFERS = """
 SELECT DISTINCT confrelid::regclass::text = %s, confrelid::bigint, conrelid::bigint FROM pg_constraint
 WHERE contype = 'f' AND conrelid = %s::text::regclass
@@ -70,8 +63,6 @@ class Kept(msgspec.Struct, frozen=True):
     """All rows; else the key and the columns at risk."""
     key: tuple[str, ...]
     columns: tuple[str, ...]
-    sequences: tuple[tuple[str, int, bool], ...] = ()
-    """Name, last value, whether it was given out."""
 
 
 def keep(session: Session, risks: Sequence[Risk], folder: Path) -> None:
@@ -102,10 +93,6 @@ def restore(session: Session, folder: Path) -> None:
             _put(session, kept, file)
         for name in triggers:
             session.rows(f"ALTER TABLE {kept.table} ENABLE TRIGGER {name}")
-        for sequence, value, called in kept.sequences:
-            session.rows(
-                "SELECT setval(s, %s, %s) FROM to_regclass(%s) s WHERE s IS NOT NULL", value, called, sequence
-            )
 
 
 def _describe(session: Session, table: str, members: Sequence[Risk], name: str) -> Kept:
@@ -116,12 +103,8 @@ def _describe(session: Session, table: str, members: Sequence[Risk], name: str) 
     wanted = columns if whole else tuple(risk.column for risk in members if risk.column not in key)
     if not whole and any(risk.column in key for risk in members):
         key, wanted = (), tuple(risk.column for risk in members)
-    sequences = []
-    for (sequence,) in session.rows(_SEQUENCES, table):
-        value, called = session.rows(f"SELECT last_value, is_called FROM {sequence}")[0]  # noqa: S608 - quoted
-        sequences.append((str(sequence), int(value), bool(called)))
     safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in name)
-    return Kept(table, safe + ".csv", whole, key, wanted, tuple(sequences))
+    return Kept(table, safe + ".csv", whole, key, wanted)
 
 
 def _query(kept: Kept) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gitops_cli.adapters.migrations import inside, kept, ledger, schemas
+from gitops_cli.adapters.migrations import inside, kept, ledger, schemas, sequences
 from gitops_cli.adapters.migrations.applying import alone, in_effect
 from gitops_cli.adapters.migrations.empty import make_empty
 from gitops_cli.adapters.migrations.tries import Tries
@@ -27,33 +27,43 @@ class Done(msgspec.Struct, frozen=True):
     one_way: bool = False
     kept: str = ""
     """The folder of what it destroyed."""
+    sequences: dict[str, sequences.Place] = {}
+    """Where each stood before."""
 
 
 def take_back(job: Job, done: Done) -> bool:
     """Take a release's migrations back; False when they are not in effect. Idempotent, also after a crash.
 
-    Raises `Stuck` when the way back does not lead to what was before; then nothing was changed.
+    Raises `Stuck` when the way back does not lead to what was before; then nothing was changed. Sequences
+    are put back in any case: what a transaction did to them stays when it is rolled back.
     """
     try:
-        with alone(job) as admin:
-            if not ledger.has(admin, job.release):
-                return False
-            if done.first:
-                make_empty(admin, job.home, done.before)
-                return True
-            if done.one_way:
-                raise Stuck("the migration has declared that it has no way back", code="migration.one-way")
-            tries = Tries(job, admin)
-            with job.live_url() as url, job.session(url, job.limits.migration, tries.look) as session:
-                tries.until_locks(session, lambda one: _back(job, one, done))
+        there: bool | None = _take_back(job, done)
     except GitopsError as error:
-        if not in_effect(job):  # its COMMIT went through, only the answer was lost
+        if in_effect(job):
+            if isinstance(error, Stuck):
+                raise
+            raise Stuck(
+                error.cause, code=error.code, file=error.file, line=error.line, next_command="gitops recover"
+            ) from error
+        there = None  # its COMMIT went through and only the answer was lost, or it was never there
+    if not there:
+        sequences.put_back_alone(job, done.sequences)
+    return there is not False
+
+
+def _take_back(job: Job, done: Done) -> bool:
+    with alone(job) as admin:
+        if not ledger.has(admin, job.release):
+            return False
+        if done.first:
+            make_empty(admin, job.home, done.before)
             return True
-        if isinstance(error, Stuck):
-            raise
-        raise Stuck(
-            error.cause, code=error.code, file=error.file, line=error.line, next_command="gitops recover"
-        ) from error
+        if done.one_way:
+            raise Stuck("the migration has declared that it has no way back", code="migration.one-way")
+        tries = Tries(job, admin)
+        with job.live_url() as url, job.session(url, job.limits.migration, tries.look) as session:
+            tries.until_locks(session, lambda one: _back(job, one, done))
     return True
 
 
@@ -63,6 +73,7 @@ def _back(job: Job, session: Session, done: Done) -> None:
     inside.run(session, job.change.back)
     if done.kept and (Path(done.kept) / kept.INDEX).exists():
         kept.restore(session, Path(done.kept))
+    sequences.put_back(session.rows, done.sequences)
     ledger.forget(session, job.release)
     now = inside.schema(session)
     if now.digest != done.before:
