@@ -69,9 +69,21 @@ class Migrate:
             found = database.access_of(context, release)
             job = database.job_of(context, release, found, change, record)
             kept = str(record.facts.get("kept") or "")
-            take_back(job, _done(rehearsal, record))
+            take_back(job, _done(rehearsal, record), record.note)
+            self._tell(record)
             _remove(context.home.kept(context.environment.name), kept)
         database.forget_exports(context, release)
+
+    def _tell(self, record: Record) -> None:
+        """Say what of the time since the migrations is gone, and what of theirs is still there."""
+        left, stays = record.facts.get("left"), record.facts.get("stays")
+        if left:
+            self._context.watch.says(f"what was written since to what the way back dropped is kept in {left}")
+        if isinstance(stays, list) and stays:
+            self._context.watch.says(
+                f"note: the migrations or their way back updated rows of {', '.join(map(str, stays))};"
+                " what that wrote into columns that are still there stays"
+            )
 
     def is_done(self, release: Release, record: Record) -> bool:
         """Ask the database."""
@@ -110,6 +122,9 @@ def _done(rehearsal: Rehearsal, record: Record) -> Done:
             "one_way": rehearsal.one_way,
             "kept": facts.get("kept") or "",
             "sequences": facts.get("sequences") or {},
+            "xid": facts.get("xid") or "",
+            "going": rehearsal.going,
+            "updated": facts.get("updated") or [],
         },
         Done,
     )

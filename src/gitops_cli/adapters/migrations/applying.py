@@ -145,6 +145,7 @@ class _Work:
         sizes = _sizes(session, tables, rehearsal, mode)
         ran = inside.run(session, job.change)
         self._check_loss(session, tables, sizes)
+        updated = self._updated(session, tables)
         now = inside.schema(session)
         if rehearsal.exact and now.digest != rehearsal.after:
             differs = schemas.shown(job.home, rehearsal.after, now)
@@ -155,7 +156,7 @@ class _Work:
         ledger.write(session, job, job.change, schemas=(before, now.digest), xid=xid, seconds=seconds)
         if self.admin is None or not advisory.held(self.admin):
             raise DatabaseFailed("the lock of the database was lost", code="migration.lock")
-        self._note(xid=xid, schema_before=before, schema_after=now.digest)
+        self._note(xid=xid, schema_before=before, schema_after=now.digest, updated=updated)
         self.xid = xid
         session.commit()
 
@@ -193,6 +194,16 @@ class _Work:
         found = [risk for risk in gone if (risk.schema, risk.table) not in whole]
         if found:
             raise Unforeseen(found)
+
+    def _updated(self, session: Session, tables: Inventory) -> list[str]:
+        """Name the tables with updated rows; those that are copied whole are put back by an undo."""
+        whole = {(risk.schema, risk.table) for risk in self._risks if not risk.column}
+        found = [tables[oid] for oid, updated, _ in session.rows(WROTE) if updated and oid in tables]
+        return sorted(
+            Risk(table.schema, table.name, "", "changed").name
+            for table in found
+            if (table.schema, table.name) not in whole
+        )
 
 
 def _rows_of(session: Session, oid: int) -> int:

@@ -16,7 +16,7 @@ from gitops_cli.adapters.files import fsync_dir, private_dir, write_atomic
 from gitops_cli.adapters.migrations.inventory import by_table, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gitops_cli.adapters.migrations.inventory import Risk
@@ -65,8 +65,13 @@ class Kept(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
 
 
-def keep(session: Session, risks: Sequence[Risk], folder: Path) -> None:
-    """Copy out what is at risk; durable when it returns. The tables are locked."""
+def keep(
+    session: Session, risks: Sequence[Risk], folder: Path, only: Mapping[str, str] | None = None
+) -> None:
+    """Copy out what is at risk; durable when it returns. The tables are locked.
+
+    `only` says in SQL, by table, which rows; without it all that hold something.
+    """
     private_dir(folder)
     tables = by_table(risks)
     found = []
@@ -74,7 +79,8 @@ def keep(session: Session, risks: Sequence[Risk], folder: Path) -> None:
         members = tables[table]
         kept = _describe(session, table, members, f"{number:03}-{members[0].schema}.{members[0].table}"[:100])
         with (folder / kept.file).open("wb") as file:
-            session.copy_out(f"COPY ({_query(kept)}) TO STDOUT (FORMAT csv, HEADER)", file)
+            query = _query(kept, (only or {}).get(table, ""))
+            session.copy_out(f"COPY ({query}) TO STDOUT (FORMAT csv, HEADER)", file)
             file.flush()
             os.fsync(file.fileno())
         found.append(kept)
@@ -107,12 +113,13 @@ def _describe(session: Session, table: str, members: Sequence[Risk], name: str) 
     return Kept(table, safe + ".csv", whole, key, wanted)
 
 
-def _query(kept: Kept) -> str:
+def _query(kept: Kept, only: str) -> str:
     """Select what to copy: whole rows with their ctid, or key and values that are there."""
     key = [f"ctid::text AS {_CTID}"] if not kept.key else [quote(name) for name in kept.key if not kept.whole]
     columns = ", ".join([*key, *map(quote, kept.columns)])
     there = " OR ".join(f"{quote(name)} IS NOT NULL" for name in kept.columns) or "true"
-    return f"SELECT {columns} FROM {kept.table}" + ("" if kept.whole else f" WHERE {there}")  # noqa: S608 - quoted
+    where = only or ("true" if kept.whole else there)
+    return f"SELECT {columns} FROM {kept.table} WHERE {where}"  # noqa: S608 - quoted
 
 
 def _put(session: Session, kept: Kept, file: IO[bytes]) -> None:

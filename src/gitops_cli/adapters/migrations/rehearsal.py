@@ -51,6 +51,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     exact: bool = True
     """Whether the scratch server has the database's major version."""
     risks: tuple[Risk, ...] = ()
+    going: tuple[Risk, ...] = ()
+    """What the way back drops: the new version may have written to it before it is taken back."""
     rewritten: tuple[tuple[str, str], ...] = ()
     """Tables with a new file and nothing gone: rewritten, or emptied by TRUNCATE."""
     touched: tuple[Touched, ...] = ()
@@ -126,6 +128,7 @@ def _there(job: Job, session: Session, *, first: bool, exact: bool) -> tuple[Reh
         first=first,
         exact=exact,
         risks=tuple(risk for risk in gone if risk.why != "rewritten"),
+        going=tuple(risks(left, tables)),
         rewritten=tuple((risk.schema, risk.table) for risk in gone if risk.why == "rewritten"),
         touched=tuple(_touched(tables, ran)),
         unbearable=breaks(tables, steps),
