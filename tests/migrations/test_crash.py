@@ -58,15 +58,24 @@ KINDS: dict[str, Callable[[World], tuple[str, tuple[str, ...]]]] = {
 
 def _die_at(attempt: Attempt, journal: Path, point: int) -> bool:
     """Run a release in a process that is killed when it has written its n-th note; False: it came to its end."""
+    left = point
+
+    def reached(_facts: object) -> bool:
+        nonlocal left
+        left -= 1
+        return left == 0
+
+    return _die_when(attempt, journal, reached)
+
+
+def _die_when(attempt: Attempt, journal: Path, reached: Callable[[dict[str, Any]], bool]) -> bool:
+    """Run a release in a process that is killed when a note says so; False: it came to its end."""
     pid = os.fork()
     if pid == 0:
-        left = point
 
-        def noted(_facts: object) -> None:
-            nonlocal left
+        def noted(facts: dict[str, Any]) -> None:
             journal.write_text(json.dumps(attempt.journal.steps))
-            left -= 1
-            if left == 0:
+            if reached(facts):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         attempt.journal.on_note = noted
@@ -99,6 +108,21 @@ def test_killed_at_every_note(world: World, tmp_path: Path, kind: str) -> None:
             break
     assert points > 4
     world.push(commit, *options)
+
+
+@pytest.mark.row(60, 73)
+def test_killed_after_a_sequence_was_set_back(world: World, tmp_path: Path) -> None:
+    """No ROLLBACK takes setval() back, so whoever settles the release does."""
+    world.push(world.commit(ITEMS))
+    world.sql("SELECT setval('items_id_seq', 5000)")
+    attempt = world.release(world.commit(ITEMS, sql("SELECT setval('items_id_seq', 1, false)")))
+    journal = tmp_path / "journal.json"
+    assert _die_when(attempt, journal, lambda facts: "xid" in facts)
+    assert world.sql("SELECT last_value FROM items_id_seq") == [(1,)]
+    attempt.journal.steps = json.loads(journal.read_text())
+    attempt.begun = ["rehearse", "migrate"]
+    attempt.undo()
+    assert world.sql("INSERT INTO items (name) VALUES ('a') RETURNING id") == [(5001,)]
 
 
 def _tracked(attempt: Attempt, at: str, act: Callable[[dict[str, Any]], None]) -> None:

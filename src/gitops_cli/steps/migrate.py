@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gitops_cli.adapters.migrations.plan import Change
     from gitops_cli.adapters.migrations.rehearsal import Rehearsal
+    from gitops_cli.adapters.migrations.undoing import Done
     from gitops_cli.pipeline.model import Release
     from gitops_cli.pipeline.protocol import Record
     from gitops_cli.steps.context import Context
@@ -59,7 +60,7 @@ class Migrate:
         context = self._context
         rehearsed = _rehearsed(record)
         if rehearsed is not None and record.facts.get("begun"):
-            from gitops_cli.adapters.migrations.undoing import Done, take_back  # noqa: PLC0415 - as above
+            from gitops_cli.adapters.migrations.undoing import take_back  # noqa: PLC0415 - as above
 
             child = record.facts.get("child")
             if isinstance(child, dict):
@@ -68,10 +69,21 @@ class Migrate:
             found = database.access_of(context, release)
             job = database.job_of(context, release, found, change, record)
             kept = str(record.facts.get("kept") or "")
-            done = Done(before=rehearsal.before, first=rehearsal.first, one_way=rehearsal.one_way, kept=kept)
-            take_back(job, done)
+            take_back(job, _done(rehearsal, record), record.note)
+            self._tell(record)
             _remove(context.home.kept(context.environment.name), kept)
         database.forget_exports(context, release)
+
+    def _tell(self, record: Record) -> None:
+        """Say what of the time since the migrations is gone, and what of theirs is still there."""
+        left, stays = record.facts.get("left"), record.facts.get("stays")
+        if left:
+            self._context.watch.says(f"what was written since to what the way back dropped is kept in {left}")
+        if isinstance(stays, list) and stays:
+            self._context.watch.says(
+                f"note: the migrations or their way back updated rows of {', '.join(map(str, stays))};"
+                " what that wrote into columns that are still there stays"
+            )
 
     def is_done(self, release: Release, record: Record) -> bool:
         """Ask the database."""
@@ -96,6 +108,26 @@ def _rehearsed(record: Record) -> tuple[Change, Rehearsal] | None:
     from gitops_cli.adapters.migrations.rehearsal import Rehearsal  # noqa: PLC0415
 
     return msgspec.convert(facts["change"], Change), msgspec.convert(facts["found"], Rehearsal)
+
+
+def _done(rehearsal: Rehearsal, record: Record) -> Done:
+    """Put together what the journal says of a change that may be in effect."""
+    from gitops_cli.adapters.migrations.undoing import Done  # noqa: PLC0415 - only a release that migrates
+
+    facts = record.facts
+    return msgspec.convert(
+        {
+            "before": rehearsal.before,
+            "first": rehearsal.first,
+            "one_way": rehearsal.one_way,
+            "kept": facts.get("kept") or "",
+            "sequences": facts.get("sequences") or {},
+            "xid": facts.get("xid") or "",
+            "going": rehearsal.going,
+            "updated": facts.get("updated") or [],
+        },
+        Done,
+    )
 
 
 def _remove(folder: Path, kept: str) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from gitops_cli.adapters import clock
-from gitops_cli.adapters.migrations import advisory, inside, kept, ledger, loss, schemas
+from gitops_cli.adapters.migrations import advisory, inside, kept, ledger, loss, schemas, sequences
 from gitops_cli.adapters.migrations.inventory import WROTE, Risk, risks
 from gitops_cli.adapters.migrations.tries import Tries
 from gitops_cli.adapters.postgres import server
@@ -94,6 +96,8 @@ def apply(job: Job, rehearsal: Rehearsal, note: Callable[..., None]) -> Path | N
     except GitopsError:
         if not (work.xid and settled(job, work.xid)):
             raise
+    for found in work.dropped:
+        job.says(f"note: {found} is dropped")
     return work.folder if work.kept else None
 
 
@@ -105,9 +109,13 @@ class _Work:
         self.admin: Admin | None = None
         self.folder = loss.folder_of(job.home.kept(job.environment), job.number, job.release)
         self.kept = False
+        self.dropped: list[loss.Counted] = []
+        """Sequences that went, with the number at which each stood."""
         self.xid = ""
         """Of a transaction whose COMMIT may have been ordered."""
         self._risks = tuple(rehearsal.risks)
+        self._numbered: list[sequences.Found] = []
+        self._stood: dict[str, sequences.Place] = {}
 
     def attempt(self, session: Session, tries: Tries) -> None:
         """Do it, twice if the first time shows a loss that the rehearsal could not foresee."""
@@ -131,11 +139,13 @@ class _Work:
         xid = session.begin(job.settings(job.limits.migration))
         before = check_start(job, session, job.change.before, rehearsal.before)
         loss.lock(session.rows, self._risks, mode)
-        self._count(session)
         tables = inside.tables(session)
+        self._note_sequences(session, tables)
+        self._count(session)
         sizes = _sizes(session, tables, rehearsal, mode)
         ran = inside.run(session, job.change)
         self._check_loss(session, tables, sizes)
+        updated = self._updated(session, tables)
         now = inside.schema(session)
         if rehearsal.exact and now.digest != rehearsal.after:
             differs = schemas.shown(job.home, rehearsal.after, now)
@@ -146,15 +156,24 @@ class _Work:
         ledger.write(session, job, job.change, schemas=(before, now.digest), xid=xid, seconds=seconds)
         if self.admin is None or not advisory.held(self.admin):
             raise DatabaseFailed("the lock of the database was lost", code="migration.lock")
-        self._note(xid=xid, schema_before=before, schema_after=now.digest)
+        self._note(xid=xid, schema_before=before, schema_after=now.digest, updated=updated)
         self.xid = xid
         session.commit()
+
+    def _note_sequences(self, session: Session, tables: Inventory) -> None:
+        """Note where sequences stand before anything can set one back: no ROLLBACK takes that back."""
+        self._numbered = sequences.read(session.rows)
+        sequences.lock(session.rows, self._numbered, self._risks, tables)
+        self._stood = sequences.furthest(self._stood, sequences.places(session.rows, self._numbered))
+        if self._stood:
+            self._note(sequences=msgspec.to_builtins(self._stood))
 
     def _count(self, session: Session) -> None:
         """Count what is at risk, under lock; refuse it, or copy it out first."""
         job = self._job
-        counted = loss.count(session.rows, self._risks)
-        loss.refuse(counted, job.accept, allowed=job.allow_loss, down=job.change.goes_down)
+        counted, numbers = loss.count(session.rows, self._risks), sequences.used(self._risks, self._stood)
+        loss.refuse([*counted, *numbers], job.accept, allowed=job.allow_loss, down=job.change.goes_down)
+        self.dropped = numbers
         if counted:
             self._note(kept=str(self.folder))
             kept.keep(session, [found.risk for found in counted], self.folder)
@@ -164,7 +183,8 @@ class _Work:
         """Compare the catalogue again: nothing may be gone, deleted or changed that was not counted."""
         whole = {(risk.schema, risk.table) for risk in self._risks if not risk.column}
         left = inside.tables(session)
-        gone = set(risks(tables, left)) - set(self._risks)
+        gone = {*risks(tables, left), *sequences.gone(self._numbered, sequences.read(session.rows), left)}
+        gone -= set(self._risks)
         for oid, updated, deleted in session.rows(WROTE):
             if oid in tables and (deleted or (updated and self._job.change.goes_down)):
                 gone.add(Risk(tables[oid].schema, tables[oid].name, "", "changed"))
@@ -174,6 +194,16 @@ class _Work:
         found = [risk for risk in gone if (risk.schema, risk.table) not in whole]
         if found:
             raise Unforeseen(found)
+
+    def _updated(self, session: Session, tables: Inventory) -> list[str]:
+        """Name the tables with updated rows; those that are copied whole are put back by an undo."""
+        whole = {(risk.schema, risk.table) for risk in self._risks if not risk.column}
+        found = [tables[oid] for oid, updated, _ in session.rows(WROTE) if updated and oid in tables]
+        return sorted(
+            Risk(table.schema, table.name, "", "changed").name
+            for table in found
+            if (table.schema, table.name) not in whole
+        )
 
 
 def _rows_of(session: Session, oid: int) -> int:

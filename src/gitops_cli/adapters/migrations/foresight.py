@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gitops_cli.adapters.migrations import lint, loss
+from gitops_cli.adapters.migrations import lint, loss, sequences
 from gitops_cli.adapters.postgres.connect import connect
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def refuse_loss(job: Job, rehearsal: Rehearsal) -> None:
         def ask(query: str, *values: Any) -> list[list[Any]]:
             return [list(row) for row in live.execute(query.encode(), values or None).fetchall()]
 
-        counted = loss.count(ask, rehearsal.risks)
+        counted = [*loss.count(ask, rehearsal.risks), *sequences.foreseen(ask, rehearsal.risks)]
     loss.refuse(counted, job.accept, allowed=job.allow_loss, down=job.change.goes_down)
 
 

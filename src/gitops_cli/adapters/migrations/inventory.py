@@ -28,6 +28,10 @@ WHERE n_tup_upd > 0 OR n_tup_del > 0
 """
 
 
+SEQUENCE = "sequence"
+"""As `Risk.why`: a sequence is dropped, and the place where it stands with it."""
+
+
 class Column(msgspec.Struct, frozen=True):
     """One column."""
 
@@ -65,7 +69,7 @@ class Risk(msgspec.Struct, frozen=True, order=True):
     table: str
     column: str
     why: str
-    """dropped, retyped, rewritten, changed."""
+    """dropped, retyped, rewritten, changed, sequence (then `table` is its name)."""
 
     @property
     def name(self) -> str:
@@ -164,8 +168,8 @@ def accepted(risk: Risk, accept: Sequence[str]) -> bool:
 
 
 def by_table(found: Sequence[Risk]) -> Mapping[str, list[Risk]]:
-    """Group risks by their table, in the order of their names."""
+    """Group risks by their table, in the order of their names; sequences have no rows and are left out."""
     tables: dict[str, list[Risk]] = {}
-    for risk in sorted(found):
+    for risk in sorted(risk for risk in found if risk.why != SEQUENCE):
         tables.setdefault(risk.quoted, []).append(risk)
     return tables

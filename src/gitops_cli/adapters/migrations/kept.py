@@ -16,7 +16,7 @@ from gitops_cli.adapters.files import fsync_dir, private_dir, write_atomic
 from gitops_cli.adapters.migrations.inventory import by_table, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gitops_cli.adapters.migrations.inventory import Risk
@@ -36,13 +36,6 @@ _COLUMNS = """
 SELECT attname::text FROM pg_attribute
 WHERE attrelid = %s::text::regclass AND attnum > 0 AND NOT attisdropped
   AND attgenerated = '' ORDER BY attnum
-"""
-_SEQUENCES = """
-SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_depend d
-JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE d.classid = 'pg_class'::regclass AND d.refobjid = %s::text::regclass AND d.deptype IN ('a', 'i')
-ORDER BY 1
 """
 _REFERS = """
 SELECT DISTINCT confrelid::regclass::text = %s, confrelid::bigint, conrelid::bigint FROM pg_constraint
@@ -70,12 +63,15 @@ class Kept(msgspec.Struct, frozen=True):
     """All rows; else the key and the columns at risk."""
     key: tuple[str, ...]
     columns: tuple[str, ...]
-    sequences: tuple[tuple[str, int, bool], ...] = ()
-    """Name, last value, whether it was given out."""
 
 
-def keep(session: Session, risks: Sequence[Risk], folder: Path) -> None:
-    """Copy out what is at risk; durable when it returns. The tables are locked."""
+def keep(
+    session: Session, risks: Sequence[Risk], folder: Path, only: Mapping[str, str] | None = None
+) -> None:
+    """Copy out what is at risk; durable when it returns. The tables are locked.
+
+    `only` says in SQL, by table, which rows; without it all that hold something.
+    """
     private_dir(folder)
     tables = by_table(risks)
     found = []
@@ -83,7 +79,8 @@ def keep(session: Session, risks: Sequence[Risk], folder: Path) -> None:
         members = tables[table]
         kept = _describe(session, table, members, f"{number:03}-{members[0].schema}.{members[0].table}"[:100])
         with (folder / kept.file).open("wb") as file:
-            session.copy_out(f"COPY ({_query(kept)}) TO STDOUT (FORMAT csv, HEADER)", file)
+            query = _query(kept, (only or {}).get(table, ""))
+            session.copy_out(f"COPY ({query}) TO STDOUT (FORMAT csv, HEADER)", file)
             file.flush()
             os.fsync(file.fileno())
         found.append(kept)
@@ -102,10 +99,6 @@ def restore(session: Session, folder: Path) -> None:
             _put(session, kept, file)
         for name in triggers:
             session.rows(f"ALTER TABLE {kept.table} ENABLE TRIGGER {name}")
-        for sequence, value, called in kept.sequences:
-            session.rows(
-                "SELECT setval(s, %s, %s) FROM to_regclass(%s) s WHERE s IS NOT NULL", value, called, sequence
-            )
 
 
 def _describe(session: Session, table: str, members: Sequence[Risk], name: str) -> Kept:
@@ -116,20 +109,17 @@ def _describe(session: Session, table: str, members: Sequence[Risk], name: str) 
     wanted = columns if whole else tuple(risk.column for risk in members if risk.column not in key)
     if not whole and any(risk.column in key for risk in members):
         key, wanted = (), tuple(risk.column for risk in members)
-    sequences = []
-    for (sequence,) in session.rows(_SEQUENCES, table):
-        value, called = session.rows(f"SELECT last_value, is_called FROM {sequence}")[0]  # noqa: S608 - quoted
-        sequences.append((str(sequence), int(value), bool(called)))
     safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in name)
-    return Kept(table, safe + ".csv", whole, key, wanted, tuple(sequences))
+    return Kept(table, safe + ".csv", whole, key, wanted)
 
 
-def _query(kept: Kept) -> str:
+def _query(kept: Kept, only: str) -> str:
     """Select what to copy: whole rows with their ctid, or key and values that are there."""
     key = [f"ctid::text AS {_CTID}"] if not kept.key else [quote(name) for name in kept.key if not kept.whole]
     columns = ", ".join([*key, *map(quote, kept.columns)])
     there = " OR ".join(f"{quote(name)} IS NOT NULL" for name in kept.columns) or "true"
-    return f"SELECT {columns} FROM {kept.table}" + ("" if kept.whole else f" WHERE {there}")  # noqa: S608 - quoted
+    where = only or ("true" if kept.whole else there)
+    return f"SELECT {columns} FROM {kept.table} WHERE {where}"  # noqa: S608 - quoted
 
 
 def _put(session: Session, kept: Kept, file: IO[bytes]) -> None:

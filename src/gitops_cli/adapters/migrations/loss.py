@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gitops_cli.adapters.migrations.inventory import Risk, accepted, by_table, quote
+from gitops_cli.adapters.migrations.inventory import SEQUENCE, Risk, accepted, by_table, quote
 from gitops_cli.errors import LossRefused, PolicyRefused
 
 if TYPE_CHECKING:
@@ -28,8 +28,11 @@ class Counted(msgspec.Struct, frozen=True):
 
     risk: Risk
     count: int
+    """Rows, values, or the number at which a sequence stands."""
 
     def __str__(self) -> str:
+        if self.risk.why == SEQUENCE:
+            return f"{self.risk.name} (a sequence, at {self.count})"
         what = "value" if self.risk.column else "row"
         return f"{self.risk.name} ({self.count} {what}{'s'[: self.count != 1]})"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gitops_cli.adapters.migrations import inside, schemas
+from gitops_cli.adapters.migrations import inside, schemas, sequences
 from gitops_cli.adapters.migrations.bearing import Break, breaks
 from gitops_cli.adapters.migrations.inventory import Risk, risks
 from gitops_cli.adapters.migrations.ledger import Ledger
@@ -51,6 +51,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     exact: bool = True
     """Whether the scratch server has the database's major version."""
     risks: tuple[Risk, ...] = ()
+    going: tuple[Risk, ...] = ()
+    """What the way back drops: the new version may have written to it before it is taken back."""
     rewritten: tuple[tuple[str, str], ...] = ()
     """Tables with a new file and nothing gone: rewritten, or emptied by TRUNCATE."""
     touched: tuple[Touched, ...] = ()
@@ -111,20 +113,22 @@ def _there(job: Job, session: Session, *, first: bool, exact: bool) -> tuple[Reh
     """Run the change and commit it on the copy; tell what it did, and the schema at each stop."""
     session.begin(job.settings(job.limits.rehearsal))
     schema, tables = inside.schema(session), inside.tables(session)
+    numbered = sequences.read(session.rows)
     parts, steps = [], []
     for part in _run(session, job.change, tables, stepwise=not first):
         parts.append(part)
         steps.append((part[0].revisions[-1].revision, inside.tables(session)))
     ran, now, left = [part for part, _ in parts], parts[-1][1], steps[-1][1]
+    gone = risks(tables, left, rewrites=True) + sequences.gone(numbered, sequences.read(session.rows), left)
     session.commit()
     schemas.keep(job.home, now)
-    gone = risks(tables, left, rewrites=True)
     found = Rehearsal(
         before=schema.digest,
         after=now.digest,
         first=first,
         exact=exact,
         risks=tuple(risk for risk in gone if risk.why != "rewritten"),
+        going=tuple(risks(left, tables)),
         rewritten=tuple((risk.schema, risk.table) for risk in gone if risk.why == "rewritten"),
         touched=tuple(_touched(tables, ran)),
         unbearable=breaks(tables, steps),
