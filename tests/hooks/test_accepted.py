@@ -168,7 +168,7 @@ else:
     assert said == {
         "held": "published\ndone True\n",
         "free": "undone stopped by SIGTERM\n",
-        "over": "published and told\nthe next one is not begun: stopped by a signal\n",
+        "over": "published and told\nthe next one is not begun: stopped by SIGTERM\n",
     }
     assert signals.requested() is False
     assert issubclass(Stopped, Exception)
