@@ -11,6 +11,7 @@ import pytest
 from gitops_cli.adapters.git.refs import RefLock, broken_refs, clear_stale, move, trial
 from gitops_cli.errors import BadRef, Failed, GitopsError, Refused, Unavailable
 from gitops_cli.pipeline.model import NO_COMMIT, RefUpdate
+from tests.support.tracing import traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +129,7 @@ def test_stale_locks_are_removed_and_reported(home: Home, repo: Repo, commits: t
     names = [
         "HEAD.lock",
         "packed-refs.lock",
+        "packed-refs.new",
         "config.lock",
         "refs/heads/main.lock",
         "refs/gitops/releases/x.lock",
@@ -145,6 +147,39 @@ def test_stale_locks_are_removed_and_reported(home: Home, repo: Repo, commits: t
         assert sorted(line.rpartition(" ")[2] for line in said) == sorted(names)
         assert clear_stale(repo, lock) == []
         move(repo, [RefUpdate(MAIN, NO_COMMIT, commits[0])], (lock.fd,))
+
+
+@pytest.mark.row(62)
+@pytest.mark.skipif(not traces(), reason="strace is not here, or may not trace")
+def test_a_kill_while_a_packed_ref_is_deleted_blocks_no_later_deletion(
+    home: Home, repo: Repo, commits: tuple[str, str]
+) -> None:
+    gone = [RefUpdate(MAIN, commits[0], NO_COMMIT)]
+    with RefLock(home) as lock:
+        move(repo, [RefUpdate(MAIN, NO_COMMIT, commits[0])], (lock.fd,))
+        subprocess.run(["git", "-C", str(home.repo), "pack-refs", "--all"], check=True)
+    dies = "inject=rename,renameat,renameat2:signal=KILL:error=EIO"
+    argv = [
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        dies,
+        "git",
+        "-C",
+        str(home.repo),
+        "update-ref",
+        "-d",
+        MAIN,
+    ]
+    killed = subprocess.run(argv, check=False, capture_output=True)
+    assert killed.returncode != 0
+    assert {"packed-refs.lock", "packed-refs.new"} <= files(home.repo)
+    with RefLock(home) as lock:
+        clear_stale(repo, lock)
+        move(repo, gone, (lock.fd,))
+    assert repo.refs("refs") == {}
 
 
 @pytest.mark.row(62)

@@ -5,7 +5,6 @@ strace does it from outside: it follows the stopped hook's children and lets a s
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING, Self
@@ -16,6 +15,7 @@ from tests.kill import family
 from tests.kill.flight import Flight
 from tests.kill.table import told
 from tests.kill.watching import LONG
+from tests.support.tracing import traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,20 +23,11 @@ if TYPE_CHECKING:
     from tests.kill.scene import Scene
 
 
-def _traces() -> bool:
-    if shutil.which("strace") is None:
-        return False
-    return (
-        subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode
-        == 0
-    )
-
-
 pytestmark = [
     pytest.mark.crash,
     pytest.mark.slow,
     pytest.mark.row(55, 60, 62),
-    pytest.mark.skipif(not _traces(), reason="strace is not here, or may not trace"),
+    pytest.mark.skipif(not traces(), reason="strace is not here, or may not trace"),
 ]
 RENAME = "rename,renameat,renameat2"
 MAIN, RELEASE, HEAD = "refs/heads/main.lock", "refs/gitops/releases/production.lock", "HEAD.lock"

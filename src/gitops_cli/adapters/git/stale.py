@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from gitops_cli.adapters.git.refs import RefLock
     from gitops_cli.adapters.git.repo import Repo
 
-_LOCKS = ("HEAD.lock", "packed-refs.lock", "config.lock", "shallow.lock")
+_LOCKS = ("HEAD.lock", "packed-refs.lock", "packed-refs.new", "config.lock", "shallow.lock")
+"""`packed-refs.new` is what git writes under `packed-refs.lock`; it makes it only where there is none."""
 _QUARANTINES = ("tmp_objdir-*", "incoming-*")
 
 
