@@ -63,7 +63,7 @@ def wait() -> None:
 
 
 def ignore() -> None:
-    """Let nothing stop what is left of a release that is published."""
+    """Let nothing stop what is left once refs have moved."""
     _state.published = True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitops_cli.adapters import records
+from gitops_cli.adapters import records, signals
 from gitops_cli.adapters.git import refs
 from gitops_cli.errors import BadRef, PolicyRefused
 from gitops_cli.pipeline.model import NO_COMMIT, RefUpdate
@@ -53,11 +53,16 @@ def check_old(repo: Repo, updates: Sequence[RefUpdate]) -> None:
 
 
 def move(around: Surroundings, updates: Sequence[RefUpdate]) -> None:
-    """Move refs that release nothing (or that are followed later), all or none."""
+    """Move refs that release nothing (or that are followed later), all or none.
+
+    Once they have moved, no signal may make a refusal of that.
+    """
     with refs.RefLock(around.home) as lock:
         refs.clear_stale(around.repo, lock)
         check_old(around.repo, updates)
-        refs.move(around.repo, updates, (lock.fd,))
+        with signals.held():  # killed between two renames, update-ref leaves one ref old and one new
+            refs.move(around.repo, updates, (lock.fd,))
+            signals.ignore()
 
 
 def rehearse_move(around: Surroundings, updates: Sequence[RefUpdate]) -> None:
@@ -78,4 +83,5 @@ def pin(around: Surroundings, environment: Environment, commit: str) -> None:
     if now != new:
         with refs.RefLock(around.home) as lock:
             refs.clear_stale(around.repo, lock)
-            refs.move(around.repo, [RefUpdate(name, now, new)], (lock.fd,))
+            with signals.held():
+                refs.move(around.repo, [RefUpdate(name, now, new)], (lock.fd,))
