@@ -108,6 +108,25 @@ def test_a_client_that_has_gone_leaves_the_rest_to_recover(follower: Site) -> No
     assert (standing(follower).ahead, standing(follower).released.commit) == (0, wanted)
 
 
+def test_the_options_of_a_push_are_those_of_the_release_that_follows(follower: Site) -> None:
+    follower.release("A note", NOTE)
+    follower.sql("update items set note = 'written'")
+    follower.git("rm", "-q", *NOTE)
+    follower.commit("Back")
+    pushed = follower.push()
+    assert pushed.code == 0
+    assert "going back would lose" in pushed.text
+    assert "push a new commit, with the options (-o) that it needs" in pushed.text
+    wanted = follower.commit("Back, whatever is lost")
+    with Flight(follower, ("git", "push", "-o", "accept-loss=items.note", "gitops", "main")) as flight:
+        assert flight.stop_at("pre-receive")
+        family.kill(flight.client)  # so post-receive never runs
+        flight.go_on()
+        flight.over()
+    assert follower.recover() == [f"production follows main: released {wanted[:7]}"]
+    assert follower.sql("select * from items") == [(1, "kept")]
+
+
 @pytest.mark.row(60)
 @pytest.mark.parametrize("victim", ["hook", "receive-pack"])
 @pytest.mark.parametrize("point", ["note migrate #3", "done deploy", "note publish", "done publish"])

@@ -18,7 +18,7 @@ from gitops_cli.adapters import records
 from gitops_cli.adapters.git.settings import refuse_unless_sound
 from gitops_cli.adapters.postgres import server
 from gitops_cli.errors import Bug, GitopsError, Stopped
-from gitops_cli.releases import moving, running, settling
+from gitops_cli.releases import asked, moving, running, settling
 from gitops_cli.releases.gone import end, gone, runs
 from gitops_cli.releases.held import hold
 from gitops_cli.steps import catalogue, granting
@@ -73,8 +73,11 @@ def receive(
     try:
         with surroundings(home) as around:
             found = moving.bound(around, updates)
-            if found is None or found[1].release == "following":
+            if found is None:
                 moving.move(around, updates)
+            elif found[1].release == "following":
+                name, commit = found[1].name, found[0].new
+                moving.move(around, updates, lambda: asked.remember(home, name, commit, options))
             else:
                 update, environment = found
                 with hold(around, environment, watch) as held:
@@ -111,7 +114,8 @@ def _catch_up(held: Held) -> list[str]:
     commit = settling.behind(held)
     if not commit:
         return []
-    running.run(held, running.begin(held, commit, kind="follow"), RELEASE)
+    options = asked.options_of(held.around.home, held.environment.name, commit)
+    running.run(held, running.begin(held, commit, options=options, kind="follow"), RELEASE)
     return [f"{held.environment.name} follows {held.environment.branch}: released {commit[:7]}"]
 
 

@@ -10,7 +10,7 @@ from gitops_cli.errors import BadRef, PolicyRefused
 from gitops_cli.pipeline.model import NO_COMMIT, RefUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gitops_cli.adapters.git.repo import Repo
     from gitops_cli.config.remote import Environment
@@ -52,14 +52,18 @@ def check_old(repo: Repo, updates: Sequence[RefUpdate]) -> None:
             )
 
 
-def move(around: Surroundings, updates: Sequence[RefUpdate]) -> None:
+def move(
+    around: Surroundings, updates: Sequence[RefUpdate], first: Callable[[], None] = lambda: None
+) -> None:
     """Move refs that release nothing (or that are followed later), all or none.
 
-    Once they have moved, no signal may make a refusal of that.
+    `first` is done before, under the lock of the refs. Once they have moved, no signal may make a refusal
+    of that.
     """
     with refs.RefLock(around.home) as lock:
         refs.clear_stale(around.repo, lock)
         check_old(around.repo, updates)
+        first()
         with signals.held():  # killed between two renames, update-ref leaves one ref old and one new
             refs.move(around.repo, updates, (lock.fd,))
             signals.ignore()

@@ -71,12 +71,7 @@ def run(held: Held, release: Release, steps: Sequence[StepClass]) -> Finished:
     finally:
         _let_go(held)
     if finished.outcome != "released":
-        raise Refused(
-            finished.reason,
-            code="release.undone",
-            stage=finished.stage,
-            changed=f"{held.environment.name} is as it was before",
-        )
+        raise refusal(finished)
     try:
         urls = context.target.live().urls
     except CAUGHT as error:
@@ -85,6 +80,18 @@ def run(held: Held, release: Release, steps: Sequence[StepClass]) -> Finished:
     for name, url in sorted(urls.items()):
         held.watch.says(f"{name}: {url}")
     return finished
+
+
+def refusal(finished: Finished) -> Refused:
+    """Say why a release was taken back; where the branch has moved already, nobody can push it again."""
+    following = finished.release.kind == "follow"
+    return Refused(
+        finished.reason,
+        code="release.undone",
+        stage=finished.stage,
+        changed=f"{finished.release.environment} is as it was before",
+        next_command="push a new commit, with the options (-o) that it needs" if following else "",
+    )
 
 
 def _let_go(held: Held) -> None:
