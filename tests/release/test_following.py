@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gitops_cli import releases
-from gitops_cli.errors import Refused
+from gitops_cli.errors import PolicyRefused, Refused
+from gitops_cli.pipeline.journal import Journal
+from gitops_cli.pipeline.protocol import SILENT
 from tests.kill import family
 from tests.kill.flight import Flight
 from tests.support.site import make_site, migration
@@ -71,6 +73,18 @@ def test_what_does_not_validate_is_refused(follower: Site) -> None:
     assert "no gitops.yaml at the top of" in follower.refused()
 
 
+def stays_frozen(site: Site) -> None:
+    """Check that nobody tries again what a branch that is ahead names, while the environment is frozen."""
+    config, tries = site.home.config, Journal(site.home.journal("production")).next_number()
+    plain = config.read_text()
+    config.write_text(plain.replace("branch: main", "policy: {freeze: until Monday}\n    branch: main"))
+    for attempt in (site.recover, lambda: releases.tend(site.home, "production", SILENT, heal=False)):
+        with pytest.raises(PolicyRefused, match="production is frozen: until Monday"):
+            attempt()
+    assert Journal(site.home.journal("production")).next_number() == tries
+    config.write_text(plain)
+
+
 def test_a_release_that_fails_leaves_the_ref_ahead_until_it_is_mended(follower: Site) -> None:
     before, live = without_main(follower.snapshot()), follower.tip
     bad = follower.commit("It never becomes ready", NOTE | DEAD)
@@ -84,6 +98,7 @@ def test_a_release_that_fails_leaves_the_ref_ahead_until_it_is_mended(follower: 
     with pytest.raises(Refused, match="twice before it was ready"):
         follower.recover()
     assert without_main(follower.snapshot()) == before
+    stays_frozen(follower)
     follower.git("revert", "--no-edit", bad)
     follower.release("Mended", NOTE | {"page.txt": "mended\n"})
     assert follower.page() == "mended\n"

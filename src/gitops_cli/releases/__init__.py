@@ -82,6 +82,7 @@ def receive(
                 update, environment = found
                 with hold(around, environment, watch) as held:
                     settling.settle(held, RELEASE)
+                    moving.check_settings(around, environment)
                     moving.rehearse_move(around, updates)
                     _release(held, update.new, updates, options)
     except GitopsError as error:
@@ -110,10 +111,11 @@ def follow(home: Home, updates: Sequence[RefUpdate], watch: Watcher) -> None:
 
 
 def _catch_up(held: Held) -> list[str]:
-    """Release what a followed branch names and the record does not."""
+    """Release what a followed branch names and the record does not. Raises `PolicyRefused` in a freeze."""
     commit = settling.behind(held)
     if not commit:
         return []
+    moving.check_settings(held.around, held.environment)
     options = asked.options_of(held.around.home, held.environment.name, commit)
     running.run(held, running.begin(held, commit, options=options, kind="follow"), RELEASE)
     return [f"{held.environment.name} follows {held.environment.branch}: released {commit[:7]}"]

@@ -8,6 +8,7 @@ from gitops_cli.adapters import records, signals
 from gitops_cli.adapters.git import refs
 from gitops_cli.errors import BadRef, PolicyRefused
 from gitops_cli.pipeline.model import NO_COMMIT, RefUpdate
+from gitops_cli.steps.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +40,22 @@ def check_freeze(environment: Environment) -> None:
             f"{environment.name} is frozen: {environment.policy.freeze}",
             code="policy.freeze",
             stage="receive",
+        )
+
+
+def check_settings(around: Surroundings, environment: Environment) -> None:
+    """Ask remote.yaml again, under the lock: it was read before a wait that lasts as long as releases do.
+
+    Raises `PolicyRefused` for an environment that is frozen or another one by now, `Unavailable`, `BadInput`.
+    """
+    now = surroundings(around.home, around.repo).environment(environment.name)
+    check_freeze(now)
+    if now != environment:
+        raise PolicyRefused(
+            f"what remote.yaml says of {environment.name} has changed while this waited",
+            code="policy.changed",
+            stage="receive",
+            next_command="try again",
         )
 
 
