@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -215,6 +217,23 @@ def test_a_ref_without_content_is_named(
     (home.repo / MAIN).write_bytes(b"")
     (home.repo / "refs/heads/zeros").write_bytes(bytes(41))
     assert broken_refs(repo) == [MAIN, "refs/heads/zeros"]
+
+
+def test_a_ref_that_is_deleted_while_others_are_read_is_not_damaged(
+    home: Home, repo: Repo, commits: tuple[str, str]
+) -> None:
+    """The first file that is read is a pipe: whoever opens it waits until we have deleted the other one."""
+    for name in ("one", "two"):
+        (home.repo / "refs/heads" / name).symlink_to(home.path / name)
+    first, other = (home.repo / "refs/heads").iterdir()
+    os.mkfifo(home.path / first.name)
+    (home.path / other.name).write_text(f"{commits[0]}\n")
+    with ThreadPoolExecutor() as pool:
+        found = pool.submit(broken_refs, repo)
+        with first.open("w") as pipe:  # waits for the reader
+            other.unlink()
+            pipe.write(f"{commits[0]}\n")
+        assert found.result(60) == []
 
 
 def test_a_trial_leaves_nothing(repo: Repo, lock: RefLock, commits: tuple[str, str]) -> None:
