@@ -85,6 +85,18 @@ def stays_frozen(site: Site) -> None:
     config.write_text(plain)
 
 
+def is_tried_again_once_remote_yaml_has_changed(site: Site) -> None:
+    """Check that the agent leaves alone what was refused just now, and says the same again."""
+    journal, said = Journal(site.home.journal("production")), []
+    tries = journal.next_number()
+    for expected in (tries + 1, tries + 1, tries + 1):  # it was changed and put back since the last attempt
+        with pytest.raises(Refused, match="twice before it was ready") as refusal:
+            releases.tend(site.home, "production", SILENT, heal=False)
+        said.append(refusal.value.sentence())
+        assert journal.next_number() == expected
+    assert len(set(said)) == 1
+
+
 def test_a_release_that_fails_leaves_the_ref_ahead_until_it_is_mended(follower: Site) -> None:
     before, live = without_main(follower.snapshot()), follower.tip
     bad = follower.commit("It never becomes ready", NOTE | DEAD)
@@ -99,6 +111,7 @@ def test_a_release_that_fails_leaves_the_ref_ahead_until_it_is_mended(follower: 
         follower.recover()
     assert without_main(follower.snapshot()) == before
     stays_frozen(follower)
+    is_tried_again_once_remote_yaml_has_changed(follower)
     follower.git("revert", "--no-edit", bad)
     follower.release("Mended", NOTE | {"page.txt": "mended\n"})
     assert follower.page() == "mended\n"

@@ -110,12 +110,17 @@ def follow(home: Home, updates: Sequence[RefUpdate], watch: Watcher) -> None:
                 _catch_up(held)
 
 
-def _catch_up(held: Held) -> list[str]:
-    """Release what a followed branch names and the record does not. Raises `PolicyRefused` in a freeze."""
+def _catch_up(held: Held, *, insist: bool = True) -> list[str]:
+    """Release what a followed branch names and the record does not. Raises `PolicyRefused` in a freeze.
+
+    Without `insist`, what was refused a short time ago is refused again with the same words.
+    """
     commit = settling.behind(held)
     if not commit:
         return []
     moving.check_settings(held.around, held.environment)
+    if not insist and (before := settling.refused(held, commit)) is not None:
+        raise running.refusal(before)
     options = asked.options_of(held.around.home, held.environment.name, commit)
     running.run(held, running.begin(held, commit, options=options, kind="follow"), RELEASE)
     return [f"{held.environment.name} follows {held.environment.branch}: released {commit[:7]}"]
@@ -125,7 +130,8 @@ def recover(home: Home, watch: Watcher, *, insist: bool = True) -> list[str]:
     """Settle what a crash left in every environment and make what runs equal to what was released.
 
     What runs of one that remote.yaml no longer has is stopped. Says, a line each, what it did; nothing when
-    all was well. Without `insist`, what is fought over is left alone. One environment that cannot be
+    all was well. Without `insist`, what is fought over is left alone, and what a followed branch names is not
+    tried again at once. One environment that cannot be
     recovered does not keep the others from it: `watch` hears what was done, and the first one's
     `GitopsError` is raised.
     """
@@ -150,7 +156,7 @@ def recover(home: Home, watch: Watcher, *, insist: bool = True) -> list[str]:
 
 
 def tend(home: Home, name: str, watch: Watcher, *, heal: bool) -> list[str]:
-    """Do the same for one environment, as the agent does it: what is fought over is left alone.
+    """Do the same for one environment, as the agent does it: without insisting.
 
     Without `heal` it looks at this machine alone: cut-off releases, followed branches.
     """
@@ -162,7 +168,7 @@ def _tend(held: Held, *, heal: bool, insist: bool) -> list[str]:
     said = settling.settle(held, RELEASE)
     try:
         if held.environment.release == "following":
-            said += _catch_up(held)
+            said += _catch_up(held, insist=insist)
     finally:  # what was released is to run, also when what follows it cannot be
         said += settling.heal(held, insist=insist) if heal else []
     return said
