@@ -30,13 +30,15 @@ from gitops_cli.steps.surroundings import allowed_level, surroundings
 from gitops_cli.steps.validate import check_follows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gitops_cli.adapters.git.repo import Repo
     from gitops_cli.adapters.git.update import RefUpdate
     from gitops_cli.adapters.home import Home
+    from gitops_cli.config.remote import Environment
     from gitops_cli.pipeline.protocol import Watcher
     from gitops_cli.releases.held import Held
+    from gitops_cli.steps.surroundings import Surroundings
 
 RELEASE = (
     catalogue.Validate,
@@ -131,23 +133,40 @@ def recover(home: Home, watch: Watcher, *, insist: bool = True) -> list[str]:
 
     What runs of one that remote.yaml no longer has is stopped. Says, a line each, what it did; nothing when
     all was well. Without `insist`, what is fought over is left alone, and what a followed branch names is not
-    tried again at once. One environment that cannot be
-    recovered does not keep the others from it: `watch` hears what was done, and the first one's
-    `GitopsError` is raised.
+    tried again at once. One environment that cannot be recovered does not keep the others from it: `watch`
+    hears what was done, and the first one's `GitopsError` is raised.
     """
-    said, failures = [], []
+
+    def look_after(held: Held) -> list[str]:
+        return _tend(held, heal=True, insist=insist)
+
     with surroundings(home) as around:
         refuse_unless_sound(home.repo)
         refuse_broken_refs(around)
-        lost = gone(around)
-        for environment in (*around.remote.environments.values(), *lost):
-            try:
-                with hold(around, environment, watch) as held:
-                    said += end(held) if environment in lost else _tend(held, heal=True, insist=insist)
-            except (Stopped, Bug):
-                raise
-            except GitopsError as error:
-                failures.append(error)
+        todo = [(environment, look_after) for environment in around.remote.environments.values()]
+        return _each(around, [*todo, *((lost, end) for lost in gone(around))], watch)
+
+
+def stop_gone(home: Home, watch: Watcher) -> list[str]:
+    """Stop what runs of environments that remote.yaml no longer has. Says and raises as `recover` does."""
+    with surroundings(home) as around:
+        return _each(around, [(lost, end) for lost in gone(around)], watch)
+
+
+def _each(
+    around: Surroundings,
+    todo: Sequence[tuple[Environment, Callable[[Held], list[str]]]],
+    watch: Watcher,
+) -> list[str]:
+    said, failures = [], []
+    for environment, what in todo:
+        try:
+            with hold(around, environment, watch) as held:
+                said += what(held)
+        except (Stopped, Bug):
+            raise
+        except GitopsError as error:
+            failures.append(error)
     if failures:
         for line in [*said, *(later.sentence() for later in failures[1:])]:
             watch.says(line)
