@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import pytest
 from gitops_cli.adapters.git.refs import RefLock, broken_refs, clear_stale, move, trial
 from gitops_cli.errors import BadRef, Failed, GitopsError, Refused, Unavailable
 from gitops_cli.pipeline.model import NO_COMMIT, RefUpdate
+from tests.support.tracing import traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +131,7 @@ def test_stale_locks_are_removed_and_reported(home: Home, repo: Repo, commits: t
     names = [
         "HEAD.lock",
         "packed-refs.lock",
+        "packed-refs.new",
         "config.lock",
         "refs/heads/main.lock",
         "refs/gitops/releases/x.lock",
@@ -145,6 +149,39 @@ def test_stale_locks_are_removed_and_reported(home: Home, repo: Repo, commits: t
         assert sorted(line.rpartition(" ")[2] for line in said) == sorted(names)
         assert clear_stale(repo, lock) == []
         move(repo, [RefUpdate(MAIN, NO_COMMIT, commits[0])], (lock.fd,))
+
+
+@pytest.mark.row(62)
+@pytest.mark.skipif(not traces(), reason="strace is not here, or may not trace")
+def test_a_kill_while_a_packed_ref_is_deleted_blocks_no_later_deletion(
+    home: Home, repo: Repo, commits: tuple[str, str]
+) -> None:
+    gone = [RefUpdate(MAIN, commits[0], NO_COMMIT)]
+    with RefLock(home) as lock:
+        move(repo, [RefUpdate(MAIN, NO_COMMIT, commits[0])], (lock.fd,))
+        subprocess.run(["git", "-C", str(home.repo), "pack-refs", "--all"], check=True)
+    dies = "inject=rename,renameat,renameat2:signal=KILL:error=EIO"
+    argv = [
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        dies,
+        "git",
+        "-C",
+        str(home.repo),
+        "update-ref",
+        "-d",
+        MAIN,
+    ]
+    killed = subprocess.run(argv, check=False, capture_output=True)
+    assert killed.returncode != 0
+    assert {"packed-refs.lock", "packed-refs.new"} <= files(home.repo)
+    with RefLock(home) as lock:
+        clear_stale(repo, lock)
+        move(repo, gone, (lock.fd,))
+    assert repo.refs("refs") == {}
 
 
 @pytest.mark.row(62)
@@ -180,6 +217,23 @@ def test_a_ref_without_content_is_named(
     (home.repo / MAIN).write_bytes(b"")
     (home.repo / "refs/heads/zeros").write_bytes(bytes(41))
     assert broken_refs(repo) == [MAIN, "refs/heads/zeros"]
+
+
+def test_a_ref_that_is_deleted_while_others_are_read_is_not_damaged(
+    home: Home, repo: Repo, commits: tuple[str, str]
+) -> None:
+    """The first file that is read is a pipe: whoever opens it waits until we have deleted the other one."""
+    for name in ("one", "two"):
+        (home.repo / "refs/heads" / name).symlink_to(home.path / name)
+    first, other = (home.repo / "refs/heads").iterdir()
+    os.mkfifo(home.path / first.name)
+    (home.path / other.name).write_text(f"{commits[0]}\n")
+    with ThreadPoolExecutor() as pool:
+        found = pool.submit(broken_refs, repo)
+        with first.open("w") as pipe:  # waits for the reader
+            other.unlink()
+            pipe.write(f"{commits[0]}\n")
+        assert found.result(60) == []
 
 
 def test_a_trial_leaves_nothing(repo: Repo, lock: RefLock, commits: tuple[str, str]) -> None:

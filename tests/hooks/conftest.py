@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import gitops_cli
 from gitops_cli.adapters.git import settings
 from gitops_cli.adapters.git.repo import Repo
 from gitops_cli.adapters.home import Home
@@ -17,8 +19,8 @@ from tests.support.speaking import EMPTY_PACK, ZERO, Answer, pack_of, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+ENTRY = Path(gitops_cli.__file__).parent / "hooks" / "entry.py"
 REMOTE = "version: 1\nsandbox: auto\nenvironments:\n  production: {branch: main, database: none}\n"
 __all__ = ["EMPTY_PACK", "ZERO", "Answer", "Push"]
 

@@ -11,17 +11,15 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import gitops_cli
 from gitops_cli.adapters import processes, signals
 from gitops_cli.adapters.git import settings
 from gitops_cli.errors import Stopped
+from tests.hooks.conftest import ENTRY
 
 if TYPE_CHECKING:
     import pytest
 
     from tests.hooks.conftest import Push
-
-ENTRY = Path(gitops_cli.__file__).parent / "hooks" / "entry.py"
 
 
 def refs(push: Push) -> dict[str, str]:
@@ -176,7 +174,7 @@ else:
     assert said == {
         "held": "published\ndone True\n",
         "free": "undone stopped by SIGTERM\n",
-        "over": "published and told\nthe next one is not begun: stopped by a signal\n",
+        "over": "published and told\nthe next one is not begun: stopped by SIGTERM\n",
     }
     assert signals.requested() is False
     assert issubclass(Stopped, Exception)

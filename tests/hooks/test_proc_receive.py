@@ -172,6 +172,22 @@ def test_a_reason_is_cut_to_one_escaped_line(
     assert answers[0].split(b" ", 2)[2] == answers[1].split(b" ", 2)[2]
 
 
+def test_a_disk_that_is_full_refuses_each_ref(
+    git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def receive(*_: object) -> Mapping[str, str]:
+        (tmp_path / "a file").touch()
+        (tmp_path / "a file" / "below").touch()
+        raise AssertionError
+
+    stand_in(monkeypatch, receive)
+    answers = talk(git, Home(tmp_path), [MAIN, SIDE], MAIN + b"\n" + SIDE + b"\n")
+    said = (
+        b"the remote cannot use " + bytes(tmp_path / "a file" / "below") + b": Not a directory; nothing was"
+    )
+    assert [answer.startswith(b"ng ") and said in answer for answer in answers] == [True, True]
+
+
 def test_a_record_serves_one_push(tmp_path: Path) -> None:
     home = Home(tmp_path)
     seen.remember(home, os.getppid(), b"lines\n")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gitops_cli.adapters import processes
+from gitops_cli.adapters.git import settings
 from gitops_cli.adapters.git.names import check_ref
 from gitops_cli.errors import BadRef
-from tests.hooks.conftest import EMPTY_PACK, ZERO
+from tests.hooks.conftest import EMPTY_PACK, ENTRY, ZERO
 
 if TYPE_CHECKING:
     from tests.hooks.conftest import Answer, Push
@@ -35,6 +38,36 @@ def test_too_many_refs(released: Push, count: int) -> None:
     refused(released, before, answer, "at most 10 refs in one push")
     assert answer.text.count("at most 10 refs") == 1
     assert time.monotonic() - began < 60
+
+
+NO_ROOM = 'ulimit -f 0; exec "$@"'
+"""For a shell: whoever it starts can write to no file; over the file transport the hooks are among them."""
+
+
+def test_a_disk_that_takes_nothing_is_no_bug_of_gitops(released: Push) -> None:
+    before = released.picture()
+    argv = ["git", "-C", str(released.folder), "push", "gitops", f"{released.first}:refs/heads/side"]
+    done = subprocess.run(["sh", "-c", NO_ROOM, "sh", *argv], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "the remote cannot use its disk: File too large; nothing was changed; next: ask" in done.stderr
+    assert "a bug of gitops" not in done.stderr
+    (released.home.pushes / next(iter(released.picture().keys() - before.keys())).rpartition("/")[2]).unlink()
+    assert released.picture() == before
+
+
+def test_a_bug_whose_report_cannot_be_written_is_told_all_the_same(released: Push) -> None:
+    entry = [sys.executable, "-I", "-S", str(ENTRY), "pre-receive", ":".join(settings.import_paths())]
+    done = subprocess.run(
+        ["sh", "-c", NO_ROOM, "sh", *entry, "no number"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=released.home.repo,
+        env=processes.clean_env(),
+    )
+    assert done.returncode == 1
+    assert "a bug of gitops (ValueError); no report could be written" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.row(5)

@@ -101,6 +101,27 @@ def test_asked_to_stop(scene: Scene, record_property: Callable[[str, object], No
     told(record_property, "hook (TERM)", at, outcome)
 
 
+def test_what_fails_after_publishing_is_told_only(
+    scene: Scene, record_property: Callable[[str, object], None]
+) -> None:
+    """The mark of the release cannot be removed: the pusher hears of a release, not of a refusal."""
+    scene.next()
+    before = scene.picture()
+    in_the_way = scene.site.home.repo / "packed-refs.lock"
+    with Flight(scene.site) as flight:
+        at = flight.stop_at("done publish")
+        in_the_way.mkdir()  # no file: nobody takes it for a lock that a crash has left
+        try:
+            flight.go_on()
+            assert flight.over() == 0, flight.said
+        finally:
+            in_the_way.rmdir()
+        assert "the mark of the release stays until the next one: git's own lock" in flight.said
+        assert scene.site.recover() == []
+        assert scene.judge(before) == "new"
+    told(record_property, "mark", at, "new")
+
+
 def test_the_records_are_those_of_a_release(scene: Scene) -> None:
     scene.next()
     before = scene.picture()

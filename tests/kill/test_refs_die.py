@@ -5,17 +5,21 @@ strace does it from outside: it follows the stopped hook's children and lets a s
 
 from __future__ import annotations
 
-import shutil
+import os
+import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from gitops_cli.adapters.git.refs import RefLock
 from tests.kill import family
 from tests.kill.flight import Flight
 from tests.kill.table import told
-from tests.kill.watching import LONG
+from tests.kill.watching import LONG, received
+from tests.support.tracing import traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,20 +27,11 @@ if TYPE_CHECKING:
     from tests.kill.scene import Scene
 
 
-def _traces() -> bool:
-    if shutil.which("strace") is None:
-        return False
-    return (
-        subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode
-        == 0
-    )
-
-
 pytestmark = [
     pytest.mark.crash,
     pytest.mark.slow,
     pytest.mark.row(55, 60, 62),
-    pytest.mark.skipif(not _traces(), reason="strace is not here, or may not trace"),
+    pytest.mark.skipif(not traces(), reason="strace is not here, or may not trace"),
 ]
 RENAME = "rename,renameat,renameat2"
 MAIN, RELEASE, HEAD = "refs/heads/main.lock", "refs/gitops/releases/production.lock", "HEAD.lock"
@@ -145,6 +140,33 @@ def test_update_ref_with_the_whole_push(
             assert any("stale lock" in line for line in scene.site.recover())
         assert scene.judge(before) == ends
     told(record_property, "update-ref, all", point, ends)
+
+
+@pytest.mark.row(69)
+def test_asked_to_stop_between_the_renames_of_refs_that_release_nothing(
+    scene: Scene, record_property: Callable[[str, object], None]
+) -> None:
+    site, one, two = scene.site, "refs/heads/one", "refs/heads/two"
+    with (
+        ExitStack() as not_yet,
+        Flight(site, ("git", "push", "gitops", f"HEAD:{one}", f"HEAD:{two}")) as flight,
+    ):
+        not_yet.enter_context(RefLock(site.home))  # it has not begun when it is stopped
+        flight.stop_at("taken")
+        with Tracer(flight, "STOP", RENAME, f"{one}.lock") as tracer:
+            not_yet.close()
+            pid = tracer.stopped()
+            os.kill(flight.hook, signal.SIGTERM)
+            received(flight.hook, signal.SIGTERM)
+            family.go_on(pid)
+            assert flight.over() == 0, flight.said
+    tip = site.git("rev-parse", "HEAD")
+    assert (
+        site.git("ls-remote", "gitops", "refs/heads/one", "refs/heads/two") == f"{tip}\t{one}\n{tip}\t{two}"
+    )
+    assert site.recover() == []
+    assert site.push(f":{one}", f":{two}").code == 0
+    told(record_property, "hook (TERM)", "rename of others", "new")
 
 
 @pytest.mark.parametrize("calls", [RENAME, "unlink,unlinkat,rmdir", "mkdir,mkdirat", "fsync"])

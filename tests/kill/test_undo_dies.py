@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +54,28 @@ def test_killed_while_taking_back(
     finally:
         scene.forget()
     told(record_property, victim, at, "old")
+
+
+@pytest.mark.row(69)
+@pytest.mark.parametrize("point", ["failed deploy", "undoing migrate", "note migrate #4", "undone migrate"])
+def test_asked_to_stop_while_taking_back(
+    scene: Scene, record_property: Callable[[str, object], None], point: str
+) -> None:
+    """The first signal comes when all that it could ask for is under way: nothing is left to recover."""
+    scene.broken(DEAD)
+    before = scene.picture()
+    try:
+        with Flight(scene.site) as flight:
+            at = flight.stop_at(point)
+            os.kill(flight.hook, signal.SIGTERM)
+            flight.go_on()
+            assert flight.over() != 0
+            assert scene.judge(before) == "old"
+            assert "could not be taken back" not in flight.said
+            assert scene.site.recover() == []
+    finally:
+        scene.forget()
+    told(record_property, "hook (TERM)", at, "old")
 
 
 @pytest.mark.parametrize(

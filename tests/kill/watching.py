@@ -93,3 +93,19 @@ def state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
         return ""
+
+
+def received(pid: int, number: int) -> None:
+    """Wait until a process that runs has taken a signal; the kernel tells nobody."""
+    deadline = time.monotonic() + LONG
+    while _pending(pid) >> (number - 1) & 1:
+        assert time.monotonic() < deadline, f"{pid} takes no signal"
+        time.sleep(0.005)
+
+
+def _pending(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return int(next((line.split()[1] for line in lines if line.startswith("ShdPnd:")), "0"), 16)

@@ -70,3 +70,16 @@ def test_a_signal_at_each_point_undoes_or_finishes_at_once(
         play.recover()
         assert play.content() == content
         assert play.open_files() == []
+
+
+@pytest.mark.row(60, 69)
+def test_a_first_signal_does_not_cut_the_undo_short(
+    tmp_path: Path, victim: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """A release that fails and is asked to stop at each point, also while it is being taken back."""
+    for folder in _dead(tmp_path, victim, "asked"):
+        assert (folder / "status").read_text() == "0", folder
+        assert not (folder / "raised").exists(), (folder / "raised").read_text()
+        play = Play(folder)
+        assert play.content() == {"old"}, folder
+        assert play.open_files() == [], folder

@@ -1,6 +1,6 @@
 """Runs as a program: one release for each point, in a fork that kills itself there with a real SIGKILL.
 
-victim.py FOLDER MODE      MODE: `release`, `refusal`, `stop`; prints the number of points
+victim.py FOLDER MODE      MODE: `release`, `refusal`, `stop`, `asked`; prints the number of points
 victim.py FOLDER once      one plain release in FOLDER; what is raised is printed, exit 1
 """
 
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gitops_cli.adapters import signals
 from gitops_cli.adapters.disk import Disk
 from gitops_cli.errors import GitopsError, Stopped
 from tests.pipeline.folder import Play, says_no
@@ -52,12 +53,14 @@ def stop(_number: int, _frame: object) -> None:
 
 def play(folder: Path, mode: str, deadly: int) -> int:
     signal.signal(signal.SIGTERM, stop)
-    disk = DeadlyDisk(deadly, signal.SIGTERM if mode == "stop" else signal.SIGKILL)
+    if mode == "asked":
+        signals.install()
+    disk = DeadlyDisk(deadly, signal.SIGTERM if mode in ("stop", "asked") else signal.SIGKILL)
     scene = Play(folder, disk)
     if mode == "recover":
         scene.recover()
         return disk.points
-    if mode == "refusal":
+    if mode in ("refusal", "asked"):
         scene.deploy.after = says_no
     for step in scene.steps:
         step.before = disk.point

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from gitops_cli.pipeline.protocol import SILENT
 from gitops_cli.reconcile.agent import Agent
 from tests.kill import family
 from tests.kill.flight import Flight
-from tests.kill.watching import state
+from tests.kill.watching import LONG, state
 from tests.release.test_reboot import power_off
 from tests.support.site import make_site
 
@@ -178,6 +179,35 @@ def test_what_runs_of_one_that_is_gone_is_named_and_stopped(both: Site, config: 
     both.home.config.write_text(config)
     both.recover()
     assert (page(both, "staging"), rows(both, "staging")) == ("staged\n", data)
+
+
+def test_a_running_agent_goes_over_to_what_remote_yaml_says(both: Site, config: str) -> None:
+    """It stops what runs of the old name, and looks after the new one."""
+    renamed = STAGING.replace("staging:", "later:\n    release: following")
+    command = [sys.executable, "-u", "-m", "gitops_cli", "agent", "--home", str(both.home.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
+        too_long = threading.Timer(LONG, agent.kill)
+        too_long.start()
+        assert agent.stdout is not None
+        assert "looking after" in agent.stdout.readline()
+        both.home.config.write_text("version: [")
+        assert any("remote.yaml" in line for line in agent.stdout)
+        both.home.config.write_text(config.replace(STAGING, renamed))
+        lines = []
+        for line in agent.stdout:
+            lines.append(line)
+            if "later follows next: released" in line:
+                agent.terminate()
+        too_long.cancel()
+    assert page(both, "later") == "staged\n"
+    assert any("no longer has the environment staging: what ran of it is stopped" in line for line in lines)
+    assert not any("open" in line for line in lines)
+
+
+def test_one_that_never_was_has_no_open_release(both: Site) -> None:
+    with pytest.raises(GitopsError) as unknown:
+        releases.tend(both.home, "nowhere", SILENT, heal=False)
+    assert unknown.value.cause == "remote.yaml has no environment nowhere"
 
 
 def test_down_stops_one_that_is_gone_too(both: Site, config: str) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gitops_cli import releases
-from gitops_cli.errors import Refused
+from gitops_cli.errors import PolicyRefused, Refused
+from gitops_cli.pipeline.journal import Journal
+from gitops_cli.pipeline.protocol import SILENT
 from tests.kill import family
 from tests.kill.flight import Flight
 from tests.support.site import make_site, migration
@@ -71,6 +73,30 @@ def test_what_does_not_validate_is_refused(follower: Site) -> None:
     assert "no gitops.yaml at the top of" in follower.refused()
 
 
+def stays_frozen(site: Site) -> None:
+    """Check that nobody tries again what a branch that is ahead names, while the environment is frozen."""
+    config, tries = site.home.config, Journal(site.home.journal("production")).next_number()
+    plain = config.read_text()
+    config.write_text(plain.replace("branch: main", "policy: {freeze: until Monday}\n    branch: main"))
+    for attempt in (site.recover, lambda: releases.tend(site.home, "production", SILENT, heal=False)):
+        with pytest.raises(PolicyRefused, match="production is frozen: until Monday"):
+            attempt()
+    assert Journal(site.home.journal("production")).next_number() == tries
+    config.write_text(plain)
+
+
+def is_tried_again_once_remote_yaml_has_changed(site: Site) -> None:
+    """Check that the agent leaves alone what was refused just now, and says the same again."""
+    journal, said = Journal(site.home.journal("production")), []
+    tries = journal.next_number()
+    for expected in (tries + 1, tries + 1, tries + 1):  # it was changed and put back since the last attempt
+        with pytest.raises(Refused, match="twice before it was ready") as refusal:
+            releases.tend(site.home, "production", SILENT, heal=False)
+        said.append(refusal.value.sentence())
+        assert journal.next_number() == expected
+    assert len(set(said)) == 1
+
+
 def test_a_release_that_fails_leaves_the_ref_ahead_until_it_is_mended(follower: Site) -> None:
     before, live = without_main(follower.snapshot()), follower.tip
     bad = follower.commit("It never becomes ready", NOTE | DEAD)
@@ -84,6 +110,8 @@ def test_a_release_that_fails_leaves_the_ref_ahead_until_it_is_mended(follower: 
     with pytest.raises(Refused, match="twice before it was ready"):
         follower.recover()
     assert without_main(follower.snapshot()) == before
+    stays_frozen(follower)
+    is_tried_again_once_remote_yaml_has_changed(follower)
     follower.git("revert", "--no-edit", bad)
     follower.release("Mended", NOTE | {"page.txt": "mended\n"})
     assert follower.page() == "mended\n"
@@ -106,6 +134,25 @@ def test_a_client_that_has_gone_leaves_the_rest_to_recover(follower: Site) -> No
     assert follower.recover() == [f"production follows main: released {wanted[:7]}"]
     assert follower.page() == "late\n"
     assert (standing(follower).ahead, standing(follower).released.commit) == (0, wanted)
+
+
+def test_the_options_of_a_push_are_those_of_the_release_that_follows(follower: Site) -> None:
+    follower.release("A note", NOTE)
+    follower.sql("update items set note = 'written'")
+    follower.git("rm", "-q", *NOTE)
+    follower.commit("Back")
+    pushed = follower.push()
+    assert pushed.code == 0
+    assert "going back would lose" in pushed.text
+    assert "push a new commit, with the options (-o) that it needs" in pushed.text
+    wanted = follower.commit("Back, whatever is lost")
+    with Flight(follower, ("git", "push", "-o", "accept-loss=items.note", "gitops", "main")) as flight:
+        assert flight.stop_at("pre-receive")
+        family.kill(flight.client)  # so post-receive never runs
+        flight.go_on()
+        flight.over()
+    assert follower.recover() == [f"production follows main: released {wanted[:7]}"]
+    assert follower.sql("select * from items") == [(1, "kept")]
 
 
 @pytest.mark.row(60)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gitops_cli.pipeline.protocol import SILENT
+from gitops_cli.releases.held import hold
+from gitops_cli.steps.surroundings import surroundings
+from tests.kill.flight import Flight
 from tests.support.site import DEPLOYMENT, migration
 
 if TYPE_CHECKING:
@@ -142,6 +147,31 @@ def test_a_release_branch_beside_a_ref_that_is_refused(live: Site) -> None:
     text = live.refused(None, "main:refs/heads/main", "refs/tags/main")
     live.git("tag", "-d", "main")
     assert "main" in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("policy: {freeze: until Monday}", "production is frozen: until Monday"),
+        ("timeouts: {migration: 4}", "what remote.yaml says of production has changed while this waited"),
+    ],
+)
+def test_what_the_operator_says_while_a_push_waits(live: Site, setting: str, said: str) -> None:
+    config, before = live.home.config, live.snapshot()
+    plain = config.read_text()
+    live.commit("It waits", {"page.txt": "late\n"})
+    try:
+        with surroundings(live.home) as around, ExitStack() as another:
+            another.enter_context(hold(around, around.environment("production"), SILENT))
+            with Flight(live) as flight:
+                assert flight.folders.until(lambda: "waiting for" in flight.said, often=0.01)
+                config.write_text(plain.replace("branch: main", f"{setting}\n    branch: main"))
+                another.close()
+                assert flight.over() != 0
+                assert said in flight.said
+    finally:
+        config.write_text(plain)
+    assert live.snapshot() == before
 
 
 @pytest.mark.row(28)

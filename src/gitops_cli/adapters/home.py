@@ -55,6 +55,10 @@ class Home:
         """Where rows go that a rollback drops."""
         return self.state / "kept" / file_name(environment)
 
+    def asked(self, environment: str) -> Path:
+        """Where the push options are that a followed branch's commit came with."""
+        return self.state / "asked" / f"{file_name(environment)}.json"
+
     @property
     def database(self) -> Path:
         """Where the embedded PostgreSQL keeps its data.

@@ -1,8 +1,10 @@
 """A request to stop: the first SIGTERM, SIGINT or SIGHUP raises `Stopped`, later ones are ignored.
 
-A hook gets SIGTERM when its receive-pack dies. The release then undoes what it began; a second signal must
-not cut that short. While the refs are being moved the signal waits, and a release that is published is
-done: the rest of it is not stopped either, or its pusher would hear of a refusal. The next one would be.
+A hook gets SIGTERM when its receive-pack dies. The release then undoes what it began, and no signal, be it
+the first one or a later one, may cut that short: all that it could ask for is done already. So a release
+holds signals back but for where a step does its work. While the refs are being moved the signal waits, and a
+release that is published is done: the rest of it is not stopped either, or its pusher would hear of a
+refusal. The next one would be.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class _State:
-    requested = False
+    requested = ""
+    """The name of the first signal that came."""
     holding = 0
     published = False
 
@@ -32,10 +35,14 @@ _state = _State()
 def _handle(number: int, _frame: object) -> None:
     if _state.requested:
         return
-    _state.requested = True
+    _state.requested = signal.Signals(number).name
     if not (_state.holding or _state.published):
         processes.kill_children()
-        raise Stopped(f"stopped by {signal.Signals(number).name}")
+        _stop()
+
+
+def _stop() -> None:
+    raise Stopped(f"stopped by {_state.requested}")
 
 
 def install() -> None:
@@ -46,7 +53,7 @@ def install() -> None:
 
 def requested() -> bool:
     """Say whether somebody has asked us to stop."""
-    return _state.requested
+    return bool(_state.requested)
 
 
 def wait() -> None:
@@ -56,7 +63,7 @@ def wait() -> None:
 
 
 def ignore() -> None:
-    """Let nothing stop what is left of a release that is published."""
+    """Let nothing stop what is left once refs have moved."""
     _state.published = True
 
 
@@ -64,14 +71,30 @@ def heed() -> None:
     """Begin a release. Raises `Stopped` when somebody has asked to stop before it."""
     _state.published = False
     if _state.requested:
-        raise Stopped("stopped by a signal")
+        _stop()
 
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Hold signals back while refs move. One that came meanwhile raises nothing afterwards either."""
+    """Hold signals back, and let children live. One that came meanwhile raises nothing afterwards either."""
     _state.holding += 1
     try:
         yield
     finally:
         _state.holding -= 1
+
+
+@contextlib.contextmanager
+def heard() -> Iterator[None]:
+    """Let signals through in a part of what holds them back. Raises `Stopped`, also for one that came before.
+
+    Where the signal comes while this begins or ends, it is raised from the `with` all the same.
+    """
+    before = _state.holding
+    try:
+        _state.holding = 0
+        if _state.requested and not _state.published:
+            _stop()
+        yield
+    finally:
+        _state.holding = before

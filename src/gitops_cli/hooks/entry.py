@@ -17,8 +17,11 @@ def main(argv: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last line: a traceback is nothing for a pusher
         from gitops_cli.adapters.report import write_report  # noqa: PLC0415
 
-        where = write_report(f"hook {name}", error)
-        sys.stderr.write(f"gitops: a bug of gitops ({type(error).__name__}); the report is in {where}\n")
+        try:
+            where = f"the report is in {write_report(f'hook {name}', error)}"
+        except OSError as reason:
+            where = f"no report could be written ({reason.strerror})"
+        sys.stderr.write(f"gitops: a bug of gitops ({type(error).__name__}); {where}\n")
         return 0 if name == "pre-push" else 1
 
 

@@ -47,6 +47,9 @@ def main(parent: int) -> int:
     except GitopsError as error:
         output.refuses(error)
         return 1
+    except OSError as error:
+        output.refuses(rules.unusable(error))
+        return 1
     finally:
         output.close()
     return 0

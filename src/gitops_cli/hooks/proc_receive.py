@@ -75,6 +75,8 @@ def _reasons(
         told = releases.receive(home, updates, options, output)
     except GitopsError as error:
         return dict.fromkeys(names, error.sentence())
+    except OSError as error:
+        return dict.fromkeys(names, rules.unusable(error).sentence())
     return {name: told[name.decode("utf-8", "surrogateescape")] for name in names}
 
 

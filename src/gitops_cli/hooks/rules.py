@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gitops_cli.adapters.git.names import HEADS, TAGS, check_ref, is_oid, short
 from gitops_cli.adapters.text import safe
-from gitops_cli.errors import BadRef, LimitExceeded, PolicyRefused
+from gitops_cli.errors import BadRef, LimitExceeded, PolicyRefused, Unavailable
 from gitops_cli.pipeline.model import NO_COMMIT, RefUpdate
 
 if TYPE_CHECKING:
@@ -72,3 +72,13 @@ def check_options(options: Sequence[str]) -> None:
             )
     if len(options) > MAX_OPTIONS:
         raise LimitExceeded(f"at most {MAX_OPTIONS} push options", code="push.options")
+
+
+def unusable(error: OSError) -> Unavailable:
+    """Say what the remote's machine refuses: a full disk is no bug, and only its operator can mend it."""
+    what = error.filename if isinstance(error.filename, str) else "its disk"
+    return Unavailable(
+        f"the remote cannot use {safe(what, 200)}: {error.strerror or type(error).__name__}",
+        code="remote.disk",
+        next_command="ask the remote's operator, then push again",
+    )

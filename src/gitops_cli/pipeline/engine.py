@@ -3,6 +3,7 @@
     begin   for each step: intent, do, done   end   for each step: settle   settled   archive
             at a failure: failed, then newest first: undoing, undo, undone   end   archive
 
+A signal is heard only where a step does its work: what was begun is taken back, or finished, whoever asks.
 A record is on disk before what it announces happens. The last step publishes and is the commit point:
 whether the world took it is asked of the world (`is_done`), never of the journal.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gitops_cli.adapters import signals
 from gitops_cli.adapters.clock import monotonic
 from gitops_cli.errors import Bug, Stuck
 from gitops_cli.pipeline.outcome import CAUGHT, RECOVER, clean, failed, finish, reason, take_back, tell
@@ -35,12 +37,16 @@ def run(steps: Sequence[Step], release: Release, journal: Journal, watch: Watche
     names = [step.name for step in steps]
     if not names or len(set(names)) != len(names):
         raise Bug(f"a release needs steps of different names, not {names}", code="engine.steps")
+    with signals.held():
+        return _run(steps, journal.begin(release, names), journal, watch)
+
+
+def _run(steps: Sequence[Step], writer: Writer, journal: Journal, watch: Watcher) -> Finished:
     started = monotonic()
-    writer = journal.begin(release, names)
     try:
         failure = _forward(steps[:-1], writer, watch)
-    except CAUGHT as error:  # a signal's, between two steps
-        at = writer.told.intents[-1] if writer.told.intents else names[0]
+    except CAUGHT as error:  # Ctrl-C at a terminal, between two steps
+        at = writer.told.intents[-1] if writer.told.intents else steps[0].name
         failure = _fails(failed(at, error, 0.0), writer, watch)
     failure = failure or _publish(steps[-1], writer, watch)
     seconds = monotonic() - started
@@ -88,7 +94,8 @@ def _forward(steps: Sequence[Step], writer: Writer, watch: Watcher) -> Failed | 
         started = _begins(step, watch)
         try:
             writer.write(Intent(step.name))
-            line = clean(step.do(writer.told.release, writer.record(step.name)))
+            with signals.heard():
+                line = clean(step.do(writer.told.release, writer.record(step.name)))
             writer.write(Done(step.name, line, monotonic() - started))
         except CAUGHT as error:
             return _fails(failed(step.name, error, monotonic() - started), writer, watch)
@@ -100,7 +107,8 @@ def _publish(last: Step, writer: Writer, watch: Watcher) -> Failed | None:
     started = _begins(last, watch)
     try:
         writer.write(Intent(last.name))
-        line = clean(last.do(writer.told.release, writer.record(last.name)))
+        with signals.heard():
+            line = clean(last.do(writer.told.release, writer.record(last.name)))
     except CAUGHT as error:
         if not taken(last, writer):
             return _fails(failed(last.name, error, monotonic() - started), writer, watch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gitops_cli.adapters import signals
 from gitops_cli.adapters.clock import monotonic
 from gitops_cli.errors import Unavailable
 from gitops_cli.pipeline.engine import complete, taken
@@ -25,15 +26,20 @@ def recover(
 ) -> Finished | None:
     """Settle the open journal and say how its release ended; None when none was open.
 
-    The caller holds the lock. It may be killed at any point and run again. Raises `Stuck` as the engine
-    does, `JournalLost`, and `Unavailable` naming the file of a journal that cannot be read or that names
-    steps of another version.
+    The caller holds the lock. It may be killed at any point and run again; a signal that asks to stop waits
+    until it is done. Raises `Stuck` as the engine does, `JournalLost`, and `Unavailable` naming the file of
+    a journal that cannot be read or that names steps of another version.
     """
     writer = journal.reopen()
     if writer is None:
         return None
     steps = steps_for(writer.told.release)
     _check(steps, writer)
+    with signals.held():
+        return _settle(steps, journal, writer, watch)
+
+
+def _settle(steps: Sequence[Step], journal: Journal, writer: Writer, watch: Watcher) -> Finished:
     end = writer.told.end
     if end is not None:
         return _close(steps, journal, writer, watch, end)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gitops_cli.adapters.home import Home
     from gitops_cli.config.remote import Environment
     from gitops_cli.pipeline.protocol import Watcher
+    from gitops_cli.targets.protocol import Target
 
 LOOK = 0.5
 """Seconds between two looks at the refs and journals of this machine; guards are heard at once."""
@@ -96,8 +97,13 @@ class Agent:
         self._home = home
         self._say = say
         self._watch = watch
-        self._around = surroundings(home)
-        self._wards = [Ward(home, found) for found in self._around.remote.environments.values()]
+        self._read()
+
+    def _read(self) -> None:
+        """Read remote.yaml and look after the environments that it has now. Raises as `surroundings` does."""
+        self._settings = _stamp(self._home.config)  # before it is read: what is written then is read next
+        self._around = surroundings(self._home)
+        self._wards = [Ward(self._home, found) for found in self._around.remote.environments.values()]
 
     def once(self) -> list[str]:
         """Look at every environment once; give what was done. Raises the first `GitopsError` at the end."""
@@ -105,24 +111,50 @@ class Agent:
 
     def run(self) -> None:
         """Go on until somebody stops us: `Stopped` is raised where the work is."""
-        with self._guarded() as news:
-            while True:
-                for ward in self._wards:
-                    if ward.due():
-                        for line in ward.tend(self._home, self._watch):
-                            self._say(line)
-                        signals.heed()  # a release that went through lets nothing stop what is left of it
-                news.wait(LOOK)
-                news.clear()
+        while True:
+            with self._guarded() as news:
+                while self._settings == _stamp(self._home.config):
+                    self._look_after()
+                    news.wait(LOOK)
+                    news.clear()
+            for line in self._read_again():
+                self._say(line)
+
+    def _look_after(self) -> None:
+        for ward in self._wards:
+            if ward.due():
+                for line in ward.tend(self._home, self._watch):
+                    self._say(line)
+                signals.heed()  # a release that went through lets nothing stop what is left of it
+
+    def _read_again(self) -> list[str]:
+        """Take over what the operator has changed, and stop what runs of environments that he took out.
+
+        While nobody can look after what remote.yaml says, all goes on as it was: he may still be writing it.
+        """
+        kept = self._around, self._wards
+        try:
+            self._read()
+            self._targets()
+            kept = self._around, self._wards
+            return releases.stop_gone(self._home, self._watch)
+        except (Stopped, Bug):
+            raise
+        except GitopsError as error:
+            self._around, self._wards = kept
+            return [error.sentence()]
+
+    def _targets(self) -> list[tuple[Ward, Target]]:
+        """Make the target of each environment, to guard it. Raises `GitopsError` where that cannot be."""
+        found = [(ward, self._around.environment(ward.name)) for ward in self._wards]
+        return [(ward, self._around.context(each, SILENT).target) for ward, each in found]
 
     @contextmanager
     def _guarded(self) -> Iterator[threading.Event]:
         """Start a guard for each environment; they end with the block."""
         news, stop = threading.Event(), threading.Event()
         threads = []
-        for ward in self._wards:
-            environment = self._around.environment(ward.name)
-            target = self._around.context(environment, SILENT).target
+        for ward, target in self._targets():
 
             def wake(ward: Ward = ward) -> None:
                 ward.woken.set()

@@ -18,7 +18,7 @@ from gitops_cli.adapters import records
 from gitops_cli.adapters.git.settings import refuse_unless_sound
 from gitops_cli.adapters.postgres import server
 from gitops_cli.errors import Bug, GitopsError, Stopped
-from gitops_cli.releases import moving, running, settling
+from gitops_cli.releases import asked, moving, running, settling
 from gitops_cli.releases.gone import end, gone, runs
 from gitops_cli.releases.held import hold
 from gitops_cli.steps import catalogue, granting
@@ -30,13 +30,15 @@ from gitops_cli.steps.surroundings import allowed_level, surroundings
 from gitops_cli.steps.validate import check_follows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gitops_cli.adapters.git.repo import Repo
     from gitops_cli.adapters.git.update import RefUpdate
     from gitops_cli.adapters.home import Home
+    from gitops_cli.config.remote import Environment
     from gitops_cli.pipeline.protocol import Watcher
     from gitops_cli.releases.held import Held
+    from gitops_cli.steps.surroundings import Surroundings
 
 RELEASE = (
     catalogue.Validate,
@@ -73,12 +75,16 @@ def receive(
     try:
         with surroundings(home) as around:
             found = moving.bound(around, updates)
-            if found is None or found[1].release == "following":
+            if found is None:
                 moving.move(around, updates)
+            elif found[1].release == "following":
+                name, commit = found[1].name, found[0].new
+                moving.move(around, updates, lambda: asked.remember(home, name, commit, options))
             else:
                 update, environment = found
                 with hold(around, environment, watch) as held:
                     settling.settle(held, RELEASE)
+                    moving.check_settings(around, environment)
                     moving.rehearse_move(around, updates)
                     _release(held, update.new, updates, options)
     except GitopsError as error:
@@ -106,12 +112,19 @@ def follow(home: Home, updates: Sequence[RefUpdate], watch: Watcher) -> None:
                 _catch_up(held)
 
 
-def _catch_up(held: Held) -> list[str]:
-    """Release what a followed branch names and the record does not."""
+def _catch_up(held: Held, *, insist: bool = True) -> list[str]:
+    """Release what a followed branch names and the record does not. Raises `PolicyRefused` in a freeze.
+
+    Without `insist`, what was refused a short time ago is refused again with the same words.
+    """
     commit = settling.behind(held)
     if not commit:
         return []
-    running.run(held, running.begin(held, commit, kind="follow"), RELEASE)
+    moving.check_settings(held.around, held.environment)
+    if not insist and (before := settling.refused(held, commit)) is not None:
+        raise running.refusal(before)
+    options = asked.options_of(held.around.home, held.environment.name, commit)
+    running.run(held, running.begin(held, commit, options=options, kind="follow"), RELEASE)
     return [f"{held.environment.name} follows {held.environment.branch}: released {commit[:7]}"]
 
 
@@ -119,23 +132,41 @@ def recover(home: Home, watch: Watcher, *, insist: bool = True) -> list[str]:
     """Settle what a crash left in every environment and make what runs equal to what was released.
 
     What runs of one that remote.yaml no longer has is stopped. Says, a line each, what it did; nothing when
-    all was well. Without `insist`, what is fought over is left alone. One environment that cannot be
-    recovered does not keep the others from it: `watch` hears what was done, and the first one's
-    `GitopsError` is raised.
+    all was well. Without `insist`, what is fought over is left alone, and what a followed branch names is not
+    tried again at once. One environment that cannot be recovered does not keep the others from it: `watch`
+    hears what was done, and the first one's `GitopsError` is raised.
     """
-    said, failures = [], []
+
+    def look_after(held: Held) -> list[str]:
+        return _tend(held, heal=True, insist=insist)
+
     with surroundings(home) as around:
         refuse_unless_sound(home.repo)
         refuse_broken_refs(around)
-        lost = gone(around)
-        for environment in (*around.remote.environments.values(), *lost):
-            try:
-                with hold(around, environment, watch) as held:
-                    said += end(held) if environment in lost else _tend(held, heal=True, insist=insist)
-            except (Stopped, Bug):
-                raise
-            except GitopsError as error:
-                failures.append(error)
+        todo = [(environment, look_after) for environment in around.remote.environments.values()]
+        return _each(around, [*todo, *((lost, end) for lost in gone(around))], watch)
+
+
+def stop_gone(home: Home, watch: Watcher) -> list[str]:
+    """Stop what runs of environments that remote.yaml no longer has. Says and raises as `recover` does."""
+    with surroundings(home) as around:
+        return _each(around, [(lost, end) for lost in gone(around)], watch)
+
+
+def _each(
+    around: Surroundings,
+    todo: Sequence[tuple[Environment, Callable[[Held], list[str]]]],
+    watch: Watcher,
+) -> list[str]:
+    said, failures = [], []
+    for environment, what in todo:
+        try:
+            with hold(around, environment, watch) as held:
+                said += what(held)
+        except (Stopped, Bug):
+            raise
+        except GitopsError as error:
+            failures.append(error)
     if failures:
         for line in [*said, *(later.sentence() for later in failures[1:])]:
             watch.says(line)
@@ -144,7 +175,7 @@ def recover(home: Home, watch: Watcher, *, insist: bool = True) -> list[str]:
 
 
 def tend(home: Home, name: str, watch: Watcher, *, heal: bool) -> list[str]:
-    """Do the same for one environment, as the agent does it: what is fought over is left alone.
+    """Do the same for one environment, as the agent does it: without insisting.
 
     Without `heal` it looks at this machine alone: cut-off releases, followed branches.
     """
@@ -156,7 +187,7 @@ def _tend(held: Held, *, heal: bool, insist: bool) -> list[str]:
     said = settling.settle(held, RELEASE)
     try:
         if held.environment.release == "following":
-            said += _catch_up(held)
+            said += _catch_up(held, insist=insist)
     finally:  # what was released is to run, also when what follows it cannot be
         said += settling.heal(held, insist=insist) if heal else []
     return said

@@ -25,7 +25,7 @@ def gone(around: Surroundings) -> Sequence[Environment]:
     folders = [path for top in (home.state / "local", home.journals) for path in top.glob("*")]
     names = {unquote(path.name) for path in folders if path.is_dir()} - set(around.remote.environments)
     found = [Environment(name=name, branch="", target="local", database="none") for name in sorted(names)]
-    return [each for each in found if runs(around, each) or _is_open(around, each)]
+    return [each for each in found if runs(around, each) or around.is_open(each.name)]
 
 
 def runs(around: Surroundings, environment: Environment) -> bool:
@@ -42,7 +42,7 @@ def end(held: Held) -> list[str]:
     """
     around, name = held.around, held.environment.name
     database = _database(held)
-    if _is_open(around, held.environment):
+    if around.is_open(name):
         raise Unavailable(
             f"remote.yaml no longer has the environment {name}, and a release of it is open{database}",
             code="remote.environment-gone",
@@ -53,10 +53,6 @@ def end(held: Held) -> list[str]:
         return []
     held.context().target.stop()
     return [f"remote.yaml no longer has the environment {name}: what ran of it is stopped{database}"]
-
-
-def _is_open(around: Surroundings, environment: Environment) -> bool:
-    return any(around.home.journal(environment.name).glob("*.journal"))
 
 
 def _database(held: Held) -> str:

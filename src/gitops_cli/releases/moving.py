@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitops_cli.adapters import records
+from gitops_cli.adapters import records, signals
 from gitops_cli.adapters.git import refs
 from gitops_cli.errors import BadRef, PolicyRefused
 from gitops_cli.pipeline.model import NO_COMMIT, RefUpdate
+from gitops_cli.steps.surroundings import surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gitops_cli.adapters.git.repo import Repo
     from gitops_cli.config.remote import Environment
@@ -43,6 +44,22 @@ def check_freeze(environment: Environment) -> None:
         )
 
 
+def check_settings(around: Surroundings, environment: Environment) -> None:
+    """Ask remote.yaml again, under the lock: it was read before a wait that lasts as long as releases do.
+
+    Raises `PolicyRefused` for an environment that is frozen or another one by now, `Unavailable`, `BadInput`.
+    """
+    now = surroundings(around.home, around.repo).environment(environment.name)
+    check_freeze(now)
+    if now != environment:
+        raise PolicyRefused(
+            f"what remote.yaml says of {environment.name} has changed while this waited",
+            code="policy.changed",
+            stage="receive",
+            next_command="try again",
+        )
+
+
 def check_old(repo: Repo, updates: Sequence[RefUpdate]) -> None:
     """Refuse a push that was made before another one won. Raises `BadRef`."""
     for update in updates:
@@ -53,12 +70,21 @@ def check_old(repo: Repo, updates: Sequence[RefUpdate]) -> None:
             )
 
 
-def move(around: Surroundings, updates: Sequence[RefUpdate]) -> None:
-    """Move refs that release nothing (or that are followed later), all or none."""
+def move(
+    around: Surroundings, updates: Sequence[RefUpdate], first: Callable[[], None] = lambda: None
+) -> None:
+    """Move refs that release nothing (or that are followed later), all or none.
+
+    `first` is done before, under the lock of the refs. Once they have moved, no signal may make a refusal
+    of that.
+    """
     with refs.RefLock(around.home) as lock:
         refs.clear_stale(around.repo, lock)
         check_old(around.repo, updates)
-        refs.move(around.repo, updates, (lock.fd,))
+        first()
+        with signals.held():  # killed between two renames, update-ref leaves one ref old and one new
+            refs.move(around.repo, updates, (lock.fd,))
+            signals.ignore()
 
 
 def rehearse_move(around: Surroundings, updates: Sequence[RefUpdate]) -> None:
@@ -79,4 +105,5 @@ def pin(around: Surroundings, environment: Environment, commit: str) -> None:
     if now != new:
         with refs.RefLock(around.home) as lock:
             refs.clear_stale(around.repo, lock)
-            refs.move(around.repo, [RefUpdate(name, now, new)], (lock.fd,))
+            with signals.held():
+                refs.move(around.repo, [RefUpdate(name, now, new)], (lock.fd,))

@@ -9,6 +9,7 @@ from gitops_cli.adapters import clock, records, signals
 from gitops_cli.errors import Refused
 from gitops_cli.pipeline import engine
 from gitops_cli.pipeline.model import Release
+from gitops_cli.pipeline.outcome import CAUGHT, reason
 from gitops_cli.releases.moving import pin
 
 if TYPE_CHECKING:
@@ -58,22 +59,48 @@ def is_live(held: Held, release: Release) -> bool:
 
 
 def run(held: Held, release: Release, steps: Sequence[StepClass]) -> Finished:
-    """Run the steps. Raises `Refused` when the release was taken back, `Stuck` when it could not be."""
+    """Run the steps. Raises `Refused` when the release was taken back, `Stuck` when it could not be.
+
+    What is published is released whatever happens here afterwards: that is told only.
+    """
     signals.heed()
     context = held.context()
     pin(held.around, held.environment, release.commit)
     try:
         finished = engine.run([step(context) for step in steps], release, held.journal, context.watch)
     finally:
-        if held.journal.open_release() is None:
-            pin(held.around, held.environment, "")
+        _let_go(held)
     if finished.outcome != "released":
-        raise Refused(
-            finished.reason,
-            code="release.undone",
-            stage=finished.stage,
-            changed=f"{held.environment.name} is as it was before",
-        )
-    for name, url in sorted(context.target.live().urls.items()):
+        raise refusal(finished)
+    try:
+        urls = context.target.live().urls
+    except CAUGHT as error:
+        held.watch.says(f"released, but where it answers is not known: {reason(error)}")
+        return finished
+    for name, url in sorted(urls.items()):
         held.watch.says(f"{name}: {url}")
     return finished
+
+
+def refusal(finished: Finished) -> Refused:
+    """Say why a release was taken back; where the branch has moved already, nobody can push it again."""
+    following = finished.release.kind == "follow"
+    return Refused(
+        finished.reason,
+        code="release.undone",
+        stage=finished.stage,
+        changed=f"{finished.release.environment} is as it was before",
+        next_command="push a new commit, with the options (-o) that it needs" if following else "",
+    )
+
+
+def _let_go(held: Held) -> None:
+    """Give the commit of a release that is over back to `git gc`; if that fails, the next one does it.
+
+    What became of the release is what the pusher is to hear, not this.
+    """
+    try:
+        if held.journal.open_release() is None:
+            pin(held.around, held.environment, "")
+    except CAUGHT as error:
+        held.watch.says(f"the mark of the release stays until the next one: {reason(error)}")

@@ -41,16 +41,23 @@ class Surroundings:
         """Open the journals of an environment."""
         return Journal(private_dir(self.home.journal(environment)))
 
+    def is_open(self, environment: str) -> bool:
+        """Say whether a release of an environment is open, also of one that remote.yaml no longer has."""
+        return any(self.home.journal(environment).glob("*.journal"))
+
     def environment(self, name: str) -> Environment:
-        """Give an environment by name. Raises `Unavailable` when remote.yaml no longer has it."""
+        """Give an environment by name. Raises `Unavailable` when remote.yaml does not have it (any more)."""
         try:
             return self.remote.environments[name]
         except KeyError:
+            text = f"remote.yaml has no environment {name}"
+            is_open = self.is_open(name)
+            then = "put it back, then: gitops recover" if is_open else "gitops status"
             raise Unavailable(
-                f"remote.yaml has no environment {name}, but a release of it is open",
+                f"{text}, but a release of it is open" if is_open else text,
                 code="remote.environment-gone",
                 file=str(self.home.config),
-                next_command="put it back, then: gitops recover",
+                next_command=then,
             ) from None
 
     def context(

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitops_cli.adapters.files import remove_tree
+from gitops_cli.adapters.files import read_or_none, remove_tree
 from gitops_cli.adapters.git.names import is_oid
 from gitops_cli.adapters.text import safe
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from gitops_cli.adapters.git.refs import RefLock
     from gitops_cli.adapters.git.repo import Repo
 
-_LOCKS = ("HEAD.lock", "packed-refs.lock", "config.lock", "shallow.lock")
+_LOCKS = ("HEAD.lock", "packed-refs.lock", "packed-refs.new", "config.lock", "shallow.lock")
+"""`packed-refs.new` is what git writes under `packed-refs.lock`; it makes it only where there is none."""
 _QUARANTINES = ("tmp_objdir-*", "incoming-*")
 
 
@@ -45,12 +46,15 @@ def clear_stale(repo: Repo, lock: RefLock) -> list[str]:
 
 
 def broken_refs(repo: Repo) -> list[str]:
-    """Name every ref whose file holds no object id: a power cut can leave it empty, and no push passes."""
+    """Name every ref whose file holds no object id: a power cut can leave it empty, and no push passes.
+
+    It needs no lock: a ref that is deleted meanwhile is not damaged.
+    """
     top = Path(repo.place.repo)
     found = []
     for path in _ref_files(top):
-        if path.suffix != ".lock":
-            held = path.read_bytes()[:256].decode("ascii", "replace").strip()
+        if path.suffix != ".lock" and (data := read_or_none(path)) is not None:
+            held = data[:256].decode("ascii", "replace").strip()
             if not is_oid(held) and not held.startswith("ref: "):
                 found.append(str(path.relative_to(top)))
     return sorted(found)
