@@ -52,7 +52,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the scratch server has the database's major version."""
     risks: tuple[Risk, ...] = ()
     rewritten: tuple[tuple[str, str], ...] = ()
-    """Tables with a new file and nothing gone: rewritten, or emptied by TRUNCATE."""
+    """Tables with a new file: rewritten, or emptied by TRUNCATE."""
     touched: tuple[Touched, ...] = ()
     sql: tuple[tuple[str, str], ...] = ()
     """What ran, by revision: for the linter."""
