@@ -1,12 +1,22 @@
-"""Losses that hide: TRUNCATE that looks like something else."""
+"""Losses that hide: rows that the owner does not see, and TRUNCATE that looks like something else."""
 
 from __future__ import annotations
 
 import pytest
 
-from gitops_cli.errors import LossRefused
+from gitops_cli.errors import BadMigration, LossRefused
 from tests.migrations.conftest import ITEMS, NOTE, World, sql
 
+DROP_NOTE = sql("ALTER TABLE items DROP COLUMN note", "ALTER TABLE items ADD COLUMN note text")
+FORCE = """
+ALTER TABLE items ENABLE ROW LEVEL SECURITY; ALTER TABLE items FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON items USING (name = current_setting('app.tenant', true))
+"""
+UNFORCE = """
+DROP POLICY tenant ON items; ALTER TABLE items NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE items DISABLE ROW LEVEL SECURITY
+"""
+MAKE_AGAIN = f"CREATE TABLE items (id serial PRIMARY KEY, name text NOT NULL, note text); {FORCE}"
 IF_ROWS = "DO $$BEGIN IF EXISTS (SELECT FROM items) THEN {} END IF; END$$"
 SEEDS = "INSERT INTO items (name) VALUES ('x'), ('y'), ('z')"
 
@@ -17,6 +27,35 @@ def filled(world: World) -> World:
     world.push(world.commit(ITEMS, NOTE))
     world.sql("INSERT INTO items (name, note) VALUES ('a', 'one'), ('b', 'two'), ('c', 'three')")
     return world
+
+
+class TestRowsThatTheOwnerDoesNotSee:
+    @pytest.mark.parametrize("way", ["a column", "a table"])
+    def test_counted_kept_and_put_back(self, filled: World, way: str) -> None:
+        forced = (ITEMS, NOTE, sql(FORCE, UNFORCE))
+        filled.push(filled.commit(*forced))
+        drop = sql("DROP TABLE items", MAKE_AGAIN) if way == "a table" else DROP_NOTE
+        commit = filled.commit(*forced, drop)
+        before = filled.picture()
+        with pytest.raises(LossRefused, match=r"items.* \(3 (value|row)s\)"):
+            filled.push(commit)
+        assert filled.picture() == before
+        attempt = filled.release(commit, "accept-loss")
+        attempt.do()
+        assert filled.picture()["rows"] != before["rows"]
+        attempt.undo()
+        assert filled.picture() == before
+
+    def test_refused_where_nobody_can_show_them(self, filled: World) -> None:
+        filled.sql(
+            FORCE + f"; ALTER TABLE items OWNER TO gitops; GRANT ALL ON items TO {filled.access.migrate_role}"
+        )
+        filled.sql("DROP POLICY tenant ON items; CREATE POLICY one ON items USING (name = 'a')")
+        before = filled.picture()
+        with pytest.raises(BadMigration) as refused:
+            filled.push(filled.commit(ITEMS, NOTE, sql("DELETE FROM items")), "accept-loss")
+        assert refused.value.code == "migration.hidden"
+        assert filled.picture() == before
 
 
 class TestTruncate:

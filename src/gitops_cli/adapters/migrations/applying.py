@@ -15,10 +15,11 @@ from gitops_cli.adapters.migrations import (
     kept,
     ledger,
     loss,
+    rowsecurity,
     schemas,
     truncation,
 )
-from gitops_cli.adapters.migrations.inventory import WROTE, Risk, risks
+from gitops_cli.adapters.migrations.inventory import WROTE, Risk, by_table, risks
 from gitops_cli.adapters.migrations.tries import Tries
 from gitops_cli.adapters.postgres import server
 from gitops_cli.adapters.postgres.connect import connect, end_backends
@@ -173,12 +174,13 @@ class _Work:
     def _count(self, session: Session) -> None:
         """Count what is at risk, under lock; refuse it, or copy it out first."""
         job = self._job
-        counted = loss.count(session.rows, self._risks)
-        loss.refuse(counted, job.accept, allowed=job.allow_loss, down=job.change.goes_down)
-        if counted:
-            self._note(kept=str(self.folder))
-            kept.keep(session, [found.risk for found in counted], self.folder)
-            self.kept = True
+        with rowsecurity.suspended(session, list(by_table(self._risks))):
+            counted = loss.count(session.rows, self._risks)
+            loss.refuse(counted, job.accept, allowed=job.allow_loss, down=job.change.goes_down)
+            if counted:
+                self._note(kept=str(self.folder))
+                kept.keep(session, [found.risk for found in counted], self.folder)
+                self.kept = True
 
     def _check_loss(self, session: Session, tables: Inventory, untouched: set[int]) -> None:
         """Compare the catalogue again: nothing may be gone, deleted or changed that was not counted.

