@@ -11,9 +11,9 @@ import pytest
 
 from gitops_cli.adapters.postgres import server, urls
 from gitops_cli.adapters.postgres.access import Access, access, app_secret, database_name
-from gitops_cli.adapters.postgres.connect import connect
 from gitops_cli.config.remote import DatabaseAt
 from gitops_cli.errors import Unavailable
+from tests.support.sessions import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

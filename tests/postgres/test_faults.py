@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from gitops_cli.adapters.postgres import connect as ours
 from gitops_cli.adapters.postgres import server
 from gitops_cli.adapters.postgres.access import Access, access
 from gitops_cli.adapters.postgres.blockers import blockers
-from gitops_cli.adapters.postgres.connect import connect, end_backends
+from gitops_cli.adapters.postgres.connect import end_backends
 from gitops_cli.adapters.postgres.outcome import transaction_outcome
 from gitops_cli.errors import DatabaseFailed
 from tests.support import cluster
+from tests.support.sessions import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,7 @@ MIGRATE = """
 import sys
 from gitops_cli.adapters.postgres.connect import connect
 migration = connect(sys.argv[1], application_name=sys.argv[2])
-migration.execute("CREATE TABLE made (a int)")
+migration.execute("CREATE TABLE public.made (a int)")
 print(migration.execute("SELECT pg_current_xact_id()::text").fetchone()[0], flush=True)
 migration.execute(sys.argv[3])
 migration.commit()
@@ -192,13 +194,13 @@ def test_a_waiting_migration_knows_exactly_who_blocks_it(
 
 
 def test_limits_are_set_on_every_connection(live: Access) -> None:
-    with connect(
+    with ours.connect(
         live.migrate_url, application_name="t", statement_timeout=7, lock_timeout=0.5, idle_timeout=9
     ) as connection:
         names = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
-        names += ["client_connection_check_interval", "application_name"]
+        names += ["client_connection_check_interval", "application_name", "search_path"]
         found = [connection.execute("SELECT current_setting(%s)", (name,)).fetchone() for name in names]
-        assert found == [("7s",), ("500ms",), ("9s",), ("1s",), ("t",)]
+        assert found == [("7s",), ("500ms",), ("9s",), ("1s",), ("t",), ("pg_catalog, pg_temp",)]
         assert not connection.autocommit
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gitops_cli.adapters.postgres import fingerprint
-from gitops_cli.adapters.postgres.connect import connect
+from tests.support.sessions import connect
 
 if TYPE_CHECKING:
     from gitops_cli.adapters.postgres.access import Access

@@ -16,11 +16,11 @@ from gitops_cli.adapters.home import Home
 from gitops_cli.adapters.postgres import server
 from gitops_cli.adapters.postgres.access import Access, access
 from gitops_cli.adapters.postgres.binaries import installed
-from gitops_cli.adapters.postgres.connect import connect
 from gitops_cli.adapters.postgres.place import Place, server_account
 from gitops_cli.adapters.postgres.relay import SOCKET, Relay
 from gitops_cli.errors import Unavailable
 from tests.support import cluster
+from tests.support.sessions import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

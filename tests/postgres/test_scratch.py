@@ -14,11 +14,11 @@ import pytest
 from gitops_cli.adapters.postgres import fingerprint, server, urls
 from gitops_cli.adapters.postgres.access import Access, access
 from gitops_cli.adapters.postgres.binaries import installed
-from gitops_cli.adapters.postgres.connect import connect
 from gitops_cli.adapters.postgres.scratch import SCRATCH, TEMPLATE, TEMPLATES_KEPT, Scratch, drop_leftovers
 from gitops_cli.config.remote import DatabaseAt
 from gitops_cli.errors import DatabaseFailed
 from tests.postgres.test_fingerprint import SCHEMA
+from tests.support.sessions import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,8 @@ def test_copy_equals_the_live_schema_and_is_kept_as_a_template(home: Home, live:
                 assert copy.execute("TABLE alembic_version").fetchall() == [("abc123",)]
                 assert copy.execute("SELECT count(*) FROM spare").fetchone() == (0,)
                 assert copy.execute("SHOW TimeZone").fetchone() == ("Asia/Kolkata",)
-                assert copy.execute("SHOW search_path").fetchone() == ("public, aside",)
+                path = "SELECT reset_val FROM pg_settings WHERE name = 'search_path'"
+                assert copy.execute(path).fetchone() == ("public, aside",)
                 assert copy.execute("SELECT to_regclass('gitops.ledger')").fetchone() == (None,)
                 copy.execute("ALTER TABLE parent DROP COLUMN body; DROP TABLE child")
     assert hits == [False, True]

@@ -20,10 +20,10 @@ from gitops_cli.adapters.home import Home
 from gitops_cli.adapters.postgres import bootstrap, postmaster, server
 from gitops_cli.adapters.postgres.access import access
 from gitops_cli.adapters.postgres.binaries import Binaries, for_major, installed
-from gitops_cli.adapters.postgres.connect import connect
 from gitops_cli.adapters.postgres.place import Place, server_account, switch
 from gitops_cli.errors import Unavailable
 from tests.support import cluster
+from tests.support.sessions import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -43,8 +43,9 @@ def picture(home: Home, environment: str, project: str) -> Picture:
     with Repo(home.repo) as repo:
         refs = repo.refs("refs")
     setting = surroundings(home).environment(environment).database
+    # as the app: reading rows runs what their owner attached to the tables
     with connect(
-        access(home, environment, project, setting).admin_url, application_name="gitops demo"
+        access(home, environment, project, setting).app_url, application_name="gitops demo"
     ) as connection:
         schema, rows = fingerprint.take(connection).digest, fingerprint.rows_digest(connection)
     return Picture(

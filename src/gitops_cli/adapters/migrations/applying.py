@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gitops_cli.adapters import clock
-from gitops_cli.adapters.migrations import advisory, inside, kept, ledger, loss, schemas, sequences
-from gitops_cli.adapters.migrations.inventory import WROTE, Risk, risks
+from gitops_cli.adapters.migrations import (
+    advisory,
+    inside,
+    kept,
+    ledger,
+    loss,
+    rowsecurity,
+    schemas,
+    sequences,
+    truncation,
+)
+from gitops_cli.adapters.migrations.inventory import WROTE, Risk, by_table, risks
 from gitops_cli.adapters.migrations.tries import Tries
 from gitops_cli.adapters.postgres import server
 from gitops_cli.adapters.postgres.connect import connect, end_backends
@@ -34,6 +44,7 @@ if TYPE_CHECKING:
 
 RECONNECT = 30.0
 """Seconds for a server that restarts to answer again."""
+_REWRITTEN = "rewritten"
 
 
 class Unforeseen(Exception):
@@ -116,21 +127,31 @@ class _Work:
         self._risks = tuple(rehearsal.risks)
         self._numbered: list[sequences.Found] = []
         self._stood: dict[str, sequences.Place] = {}
+        self._watched = tuple(Risk(schema, name, "", _REWRITTEN) for schema, name in rehearsal.rewritten)
+        """Tables that get a new file: rewritten, or emptied by TRUNCATE."""
 
     def attempt(self, session: Session, tries: Tries) -> None:
-        """Do it, twice if the first time shows a loss that the rehearsal could not foresee."""
+        """Do it, again with what is learned when the rehearsal could not foresee a loss.
+
+        At most three times: a new file is seen, then that it is TRUNCATE's, then the rows are counted.
+        """
         while True:
             try:
                 self._once(session, loss.EXCLUSIVE if tries.deadlocked else loss.SHARED)
             except Unforeseen as seen:
                 session.rollback()
-                if set(seen.found) <= set(self._risks):
+                if set(seen.found) <= {*self._risks, *self._watched}:
                     names = ", ".join(risk.name for risk in seen.found)
                     cause = f"it destroys what could not be counted before: {names}"
                     raise BadMigration(cause, code="migration.loss") from None
-                self._risks = tuple(sorted({*self._risks, *seen.found}))
+                self._learn(seen.found)
             else:
                 return
+
+    def _learn(self, found: Sequence[Risk]) -> None:
+        new_files = {risk for risk in found if risk.why == _REWRITTEN}
+        self._risks = tuple(sorted({*self._risks, *found} - new_files))
+        self._watched = tuple(sorted({*self._watched, *new_files}))
 
     def _once(self, session: Session, mode: str) -> None:
         """Do it once, from BEGIN to COMMIT."""
@@ -138,13 +159,14 @@ class _Work:
         self.xid = ""
         xid = session.begin(job.settings(job.limits.migration))
         before = check_start(job, session, job.change.before, rehearsal.before)
-        loss.lock(session.rows, self._risks, mode)
+        loss.lock(session.rows, [*self._risks, *self._watched], mode)
         tables = inside.tables(session)
         self._note_sequences(session, tables)
         self._count(session)
-        sizes = _sizes(session, tables, rehearsal, mode)
+        watched = {(risk.schema, risk.table) for risk in self._watched}
+        truncation.watch(session, [oid for oid, one in tables.items() if (one.schema, one.name) in watched])
         ran = inside.run(session, job.change)
-        self._check_loss(session, tables, sizes)
+        self._check_loss(session, tables, truncation.untouched(session))
         updated = self._updated(session, tables)
         now = inside.schema(session)
         if rehearsal.exact and now.digest != rehearsal.after:
@@ -171,26 +193,33 @@ class _Work:
     def _count(self, session: Session) -> None:
         """Count what is at risk, under lock; refuse it, or copy it out first."""
         job = self._job
-        counted, numbers = loss.count(session.rows, self._risks), sequences.used(self._risks, self._stood)
-        loss.refuse([*counted, *numbers], job.accept, allowed=job.allow_loss, down=job.change.goes_down)
-        self.dropped = numbers
-        if counted:
-            self._note(kept=str(self.folder))
-            kept.keep(session, [found.risk for found in counted], self.folder)
-            self.kept = True
+        with rowsecurity.suspended(session, list(by_table(self._risks))):
+            counted, numbers = loss.count(session.rows, self._risks), sequences.used(self._risks, self._stood)
+            loss.refuse([*counted, *numbers], job.accept, allowed=job.allow_loss, down=job.change.goes_down)
+            self.dropped = numbers
+            if counted:
+                self._note(kept=str(self.folder))
+                kept.keep(session, [found.risk for found in counted], self.folder)
+                self.kept = True
 
-    def _check_loss(self, session: Session, tables: Inventory, sizes: dict[int, int]) -> None:
-        """Compare the catalogue again: nothing may be gone, deleted or changed that was not counted."""
+    def _check_loss(self, session: Session, tables: Inventory, untouched: set[int]) -> None:
+        """Compare the catalogue again: nothing may be gone, deleted or changed that was not counted.
+
+        `untouched` are the tables that were watched and certainly not emptied.
+        """
         whole = {(risk.schema, risk.table) for risk in self._risks if not risk.column}
         left = inside.tables(session)
-        gone = {*risks(tables, left), *sequences.gone(self._numbered, sequences.read(session.rows), left)}
-        gone -= set(self._risks)
+        dropped = sequences.gone(self._numbered, sequences.read(session.rows), left)
+        seen = {*risks(tables, left, rewrites=True), *dropped} - set(self._risks)
+        new_files = {(risk.schema, risk.table) for risk in seen if risk.why == _REWRITTEN}
+        gone = seen - set(self._watched)
         for oid, updated, deleted in session.rows(WROTE):
             if oid in tables and (deleted or (updated and self._job.change.goes_down)):
                 gone.add(Risk(tables[oid].schema, tables[oid].name, "", "changed"))
-        for oid, size in sizes.items():
-            if oid in left and _rows_of(session, oid) < size:
-                gone.add(Risk(tables[oid].schema, tables[oid].name, "", "changed"))
+        watched = {(risk.schema, risk.table) for risk in self._watched} & new_files
+        for oid, table in tables.items():
+            if (table.schema, table.name) in watched and oid not in untouched:
+                gone.add(Risk(table.schema, table.name, "", "changed"))
         found = [risk for risk in gone if (risk.schema, risk.table) not in whole]
         if found:
             raise Unforeseen(found)
@@ -204,21 +233,6 @@ class _Work:
             for table in found
             if (table.schema, table.name) not in whole
         )
-
-
-def _rows_of(session: Session, oid: int) -> int:
-    name = str(session.rows("SELECT %s::oid::regclass::text", oid)[0][0])
-    return int(session.rows(f"SELECT count(*) FROM {name}")[0][0])  # noqa: S608 - quoted by regclass
-
-
-def _sizes(session: Session, tables: Inventory, rehearsal: Rehearsal, mode: str) -> dict[int, int]:
-    """Count the rows of tables that get a new file: TRUNCATE shows only so."""
-    names = set(rehearsal.rewritten)
-    found = [oid for oid, table in tables.items() if (table.schema, table.name) in names]
-    loss.lock(
-        session.rows, [Risk(tables[oid].schema, tables[oid].name, "", "rewritten") for oid in found], mode
-    )
-    return {oid: _rows_of(session, oid) for oid in found}
 
 
 def check_start(job: Job, session: Session, heads: tuple[str, ...], digest: str) -> str:

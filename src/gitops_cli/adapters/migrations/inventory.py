@@ -102,7 +102,7 @@ def inventory(rows: Rows) -> Inventory:
 def risks(before: Inventory, after: Inventory, *, rewrites: bool = False) -> list[Risk]:
     """Tell what is gone or may have lost values, by the names of before.
 
-    With `rewrites` also tables whose file is new for no other reason (TRUNCATE shows only so).
+    With `rewrites` also tables whose file is new, whatever else became of them (TRUNCATE shows only so).
     """
     found = set()
     for oid, table in before.items():
@@ -110,9 +110,8 @@ def risks(before: Inventory, after: Inventory, *, rewrites: bool = False) -> lis
         if now is None:
             found.add(Risk(table.schema, table.name, "", "dropped"))
             continue
-        own = _columns(table, now)
-        found.update(own)
-        if rewrites and table.filenode and now.filenode != table.filenode and not own:
+        found.update(_columns(table, now))
+        if rewrites and table.filenode and now.filenode != table.filenode:
             found.add(Risk(table.schema, table.name, "", "rewritten"))
     return sorted(found)
 

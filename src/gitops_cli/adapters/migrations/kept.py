@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from gitops_cli.adapters.files import fsync_dir, private_dir, write_atomic
+from gitops_cli.adapters.migrations import rowsecurity
 from gitops_cli.adapters.migrations.inventory import by_table, quote
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def restore(session: Session, folder: Path) -> None:
         triggers = [quote(str(row[0])) for row in session.rows(_TRIGGERS, kept.table)]
         for name in triggers:
             session.rows(f"ALTER TABLE {kept.table} DISABLE TRIGGER {name}")
-        with (folder / kept.file).open("rb") as file:
+        with rowsecurity.suspended(session, [kept.table]), (folder / kept.file).open("rb") as file:
             _put(session, kept, file)
         for name in triggers:
             session.rows(f"ALTER TABLE {kept.table} ENABLE TRIGGER {name}")

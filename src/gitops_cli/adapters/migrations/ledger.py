@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gitops_cli.adapters.postgres import owned
+from gitops_cli.errors import DatabaseFailed
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -32,6 +35,7 @@ _INSERT = """INSERT INTO gitops.ledger
   SELECT m->>'revision', m->>'direction', m->>'file', m->>'oid', m->>'script', %s, %s, %s, %s, %s, %s,
          (m->>'seconds')::float8
   FROM jsonb_array_elements(%s::jsonb) m"""
+_READ = ("id", "revision", "direction", "blob", "file", "schema_after", "number")
 _EXISTS = "SELECT to_regclass('gitops.ledger') IS NOT NULL"
 
 
@@ -42,6 +46,18 @@ class Entry(msgspec.Struct, frozen=True):
     direction: str
     blob: str
     file: str
+
+
+class _Row(msgspec.Struct, frozen=True, order=True):
+    """What `_READ` names."""
+
+    id: int
+    revision: str
+    direction: str
+    blob: str
+    file: str
+    schema_after: str
+    number: int
 
 
 class Ledger(msgspec.Struct, frozen=True):
@@ -92,26 +108,32 @@ def forget(session: Session, release: str) -> None:
 
 
 def has(admin: psycopg.Connection[Any], release: str) -> bool:
-    """Say whether a release's migrations are in effect."""
-    if not _there(admin):
-        return False
-    found = admin.execute("SELECT 1 FROM gitops.ledger WHERE release = %s LIMIT 1", (release,)).fetchone()
-    return found is not None
+    """Say whether a release's migrations are in effect. Raises `DatabaseFailed` for a damaged ledger."""
+    return _there(admin) and (release,) in owned.rows(admin, "gitops", "ledger", ["release"])
 
 
 def read(admin: psycopg.Connection[Any]) -> Ledger:
-    """Read the newest row of each revision, and the schema that the last one left."""
+    """Read the newest row of each revision, and the schema that the last one left.
+
+    Raises `DatabaseFailed` for a ledger that is no longer the table that gitops made.
+    """
     if not _there(admin):
         return Ledger()
-    rows = admin.execute(
-        "SELECT DISTINCT ON (revision) revision, direction, blob, file FROM gitops.ledger"
-        " ORDER BY revision, id DESC"
-    ).fetchall()
-    last = admin.execute("SELECT schema_after, number FROM gitops.ledger ORDER BY id DESC LIMIT 1").fetchone()
-    entries = {str(row[0]): Entry(*map(str, row)) for row in rows}
-    return Ledger(entries, str(last[0]), int(last[1])) if last else Ledger()
+    found = owned.rows(admin, "gitops", "ledger", _READ)
+    try:
+        rows = sorted(map(_row, found))
+    except ValueError:
+        said = "gitops.ledger is not the table that gitops made"
+        raise DatabaseFailed(said, code="database.read") from None
+    entries = {row.revision: Entry(row.revision, row.direction, row.blob, row.file) for row in rows}
+    return Ledger(entries, rows[-1].schema_after, rows[-1].number) if rows else Ledger()
 
 
 def _there(admin: psycopg.Connection[Any]) -> bool:
     row = admin.execute(_EXISTS).fetchone()
     return bool(row and row[0])
+
+
+def _row(values: owned.Row) -> _Row:
+    number, revision, direction, blob, file, schema, release = map(str, values)
+    return _Row(int(number), revision, direction, blob, file, schema, int(release))

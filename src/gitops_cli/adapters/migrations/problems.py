@@ -17,7 +17,7 @@ _CONNECTION = frozenset({"57P", "080", "08P"})
 """admin_shutdown, crash_shutdown, cannot_connect_now; connection exceptions."""
 _LOST = frozenset({"OperationalError", "InterfaceError"})
 _OWN_COMMIT = "2D000"
-_PRIVILEGE = "42501"
+PRIVILEGE = "42501"
 _TOO_MANY = "53300"
 
 
@@ -90,7 +90,7 @@ def as_error(  # noqa: PLR0911 - one return for each kind of problem
         return DatabaseFailed(_said(problem), code="migration.lock", file=file, line=line)
     if lost:
         return DatabaseFailed(_said(problem), code="migration.connection", next_command="push again")
-    code = "migration.privilege" if problem.state == _PRIVILEGE else "migration.failed"
+    code = "migration.privilege" if problem.state == PRIVILEGE else "migration.failed"
     return BadMigration(_said(problem), code=code, file=file, line=line)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gitops_cli.adapters.migrations import ledger
-from gitops_cli.adapters.migrations.inventory import quote
+from gitops_cli.adapters.postgres import owned
 from gitops_cli.adapters.postgres.connect import connect, end_backends
 from gitops_cli.adapters.text import safe
 from gitops_cli.config.history import follow
@@ -42,7 +42,10 @@ class State(msgspec.Struct, frozen=True):
 
 
 def read(access: Access, release: str = "") -> State:
-    """Ask, after ending the sessions of this release that a crash may have left. Raises `Unavailable`."""
+    """Ask, after ending the sessions of this release that a crash may have left.
+
+    Raises `Unavailable`, and `DatabaseFailed` where one of the two tables is not what it was made as.
+    """
     with connect(access.admin_url, application_name="gitops status", autocommit=True) as admin:
         if release:
             end_backends(admin, f"gitops:{release}")
@@ -54,8 +57,7 @@ def heads(admin: psycopg.Connection[Any]) -> tuple[str, ...]:
     """Read `alembic_version`, wherever it is."""
     found: set[str] = set()
     for (schema,) in admin.execute(_VERSIONS.encode()).fetchall():
-        rows = admin.execute(f"SELECT version_num FROM {quote(schema)}.alembic_version".encode())  # noqa: S608
-        found.update(str(row[0]) for row in rows)
+        found.update(str(row[0]) for row in owned.rows(admin, schema, "alembic_version", ["version_num"]))
     return tuple(sorted(found))
 
 

@@ -54,7 +54,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     going: tuple[Risk, ...] = ()
     """What the way back drops: the new version may have written to it before it is taken back."""
     rewritten: tuple[tuple[str, str], ...] = ()
-    """Tables with a new file and nothing gone: rewritten, or emptied by TRUNCATE."""
+    """Tables with a new file: rewritten, or emptied by TRUNCATE."""
     touched: tuple[Touched, ...] = ()
     sql: tuple[tuple[str, str], ...] = ()
     """What ran, by revision: for the linter."""

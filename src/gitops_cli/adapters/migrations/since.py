@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitops_cli.adapters.files import remove_tree
-from gitops_cli.adapters.migrations import inside, kept, loss
+from gitops_cli.adapters.migrations import inside, kept, loss, rowsecurity
 from gitops_cli.adapters.migrations.inventory import WROTE, Risk, by_table, quote, risks
 from gitops_cli.errors import Stuck
 
@@ -55,6 +55,11 @@ class Since:
         tables = inside.tables(session)
         here = [risk for risk in self._risks if _is_there(risk, tables)]
         loss.lock(session.rows, here, mode)
+        with rowsecurity.suspended(session, list(by_table(here))):
+            self._copy(session, here)
+        return tables
+
+    def _copy(self, session: Session, here: Sequence[Risk]) -> None:
         only = {}
         for table, members in by_table(here).items():
             written = self._written(session, table, members)
@@ -63,7 +68,6 @@ class Since:
         self._note(left=str(self.folder) if only else "")
         if only:
             kept.keep(session, [risk for risk in here if risk.quoted in only], self.folder, only)
-        return tables
 
     def keep_all(self, session: Session, settings: Sequence[str]) -> None:
         """Copy out every table that anybody has written to: the database is made empty next."""

@@ -35,8 +35,8 @@ def connect(  # noqa: PLR0913 - limits, all by name
     """Open a connection; all limits are in seconds, 0 is none.
 
     `idle_timeout` is for idling in a transaction. A dead host is noticed in 25 s (keepalives), a dead
-    client in 1 s, a server that starts or recovers is waited for. Raises `Unavailable` in one sentence
-    without the password.
+    client in 1 s, a server that starts or recovers is waited for. Names without a schema are found in
+    `pg_catalog` alone. Raises `Unavailable` in one sentence without the password.
     """
     import psycopg  # noqa: PLC0415 - 90 ms, for releases with a database only
 
@@ -44,6 +44,8 @@ def connect(  # noqa: PLR0913 - limits, all by name
     try:
         _check_version(connection.info.server_version)
         connection.execute(
+            # before any function is looked up: the database's owner sets the path that a session begins with
+            "SET search_path = pg_catalog, pg_temp;"
             f"SET statement_timeout = {_milliseconds(statement_timeout)};"
             f"SET lock_timeout = {_milliseconds(lock_timeout)};"
             f"SET idle_in_transaction_session_timeout = {_milliseconds(idle_timeout)}"

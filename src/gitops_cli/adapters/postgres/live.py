@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gitops_cli.adapters.postgres import fingerprint
+from gitops_cli.adapters.postgres import fingerprint, owned
 from gitops_cli.adapters.postgres.blockers import blockers
 from gitops_cli.adapters.postgres.connect import connect
 from gitops_cli.errors import DatabaseFailed
@@ -110,8 +110,6 @@ def _read(live: psycopg.Connection[Any]) -> Live:
 
 
 def _versions(live: psycopg.Connection[Any]) -> tuple[str, tuple[str, ...] | None]:
-    from psycopg import sql  # noqa: PLC0415
-
     found = live.execute(
         "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relname = 'alembic_version' AND c.relkind = 'r'"
@@ -119,10 +117,8 @@ def _versions(live: psycopg.Connection[Any]) -> tuple[str, tuple[str, ...] | Non
     ).fetchone()
     if found is None:
         return "", None
-    rows = live.execute(
-        sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(sql.Identifier(found[0], "alembic_version"))
-    ).fetchall()
-    return str(found[0]), tuple(str(row[0]) for row in rows)
+    rows = owned.rows(live, str(found[0]), "alembic_version", ["version_num"])
+    return str(found[0]), tuple(sorted(str(row[0]) for row in rows))
 
 
 def _new(schema: fingerprint.Fingerprint) -> bool:

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gitops_cli.adapters.postgres import fingerprint, server, urls
 from gitops_cli.adapters.postgres.binaries import Binaries, for_major, installed
-from gitops_cli.adapters.postgres.connect import connect
+from gitops_cli.adapters.postgres.connect import connect, end_backends
 from gitops_cli.adapters.postgres.dump import copy_schema
 from gitops_cli.adapters.postgres.live import Live, read_live
 from gitops_cli.adapters.postgres.place import Place
-from gitops_cli.errors import GitopsError
+from gitops_cli.adapters.text import safe
+from gitops_cli.errors import DatabaseFailed, GitopsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +61,7 @@ class Scratch:
     migrate_url: str = field(default="", repr=False)
     """As the role that will migrate; by Unix socket."""
     admin_url: str = field(default="", repr=False)
-    """As superuser."""
+    """As superuser: for the catalogues only (see `owned`)."""
     socket_dir: Path | None = None
     major: int = 0
     live: fingerprint.Fingerprint = field(default_factory=fingerprint.Fingerprint)
@@ -161,8 +162,23 @@ class Scratch:
             _create(self._admin, self.name, owner=owner, template=template)
         live.apply_settings(self._admin, self.name)
         if live.versions is not None and not live.empty:
-            with connect(self.admin_url, application_name="gitops scratch", autocommit=True) as inside:
+            self._write_versions(live)
+
+    def _write_versions(self, live: Live) -> None:
+        """Write them as the role that migrates: what hangs on that table runs as whoever writes."""
+        import psycopg as library  # noqa: PLC0415 - 90 ms, for releases with a database only
+
+        assert self._admin is not None  # noqa: S101 - set by the only caller
+        name = f"gitops scratch {self.name}"
+        try:
+            with connect(self.migrate_url, application_name=name, autocommit=True) as inside:
                 live.apply_versions(inside)
+        except library.Error as error:
+            said = safe(error.diag.message_primary or type(error).__name__, 200)
+            raise DatabaseFailed(
+                f"the scratch copy does not take the revision: {said}", code="scratch.copy"
+            ) from None
+        end_backends(self._admin, name)  # the role has one connection, and the rehearsal wants it
 
     def _make_template(self, template: str, running: Server, binaries: Binaries) -> None:
         assert self._admin is not None  # noqa: S101 - set by the only caller
