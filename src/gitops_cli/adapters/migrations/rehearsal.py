@@ -203,7 +203,7 @@ def _irreversible(job: Job, failed: MigrationFailed) -> BadMigration:
         code=error.code if known else "migration.irreversible",
         file=error.file,
         line=error.line,
-        next_command=error.next_command or _NO_WAY_BACK,
+        next_command=error.next_command if known else _NO_WAY_BACK,
     )
 
 
