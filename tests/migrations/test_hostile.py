@@ -271,7 +271,7 @@ def test_env_that_is_no_python_is_not_told_to_paste(world: World) -> None:
     with pytest.raises(BadMigration, match="is not valid Python: from __future__") as refused:
         world.push(world.commit(ITEMS, env=late))
     assert (refused.value.file, refused.value.line) == ("db/env.py", 2)
-    assert refused.value.next_command == ""
+    assert refused.value.next_command == "mend it, then: gitops migrate check"
 
 
 @pytest.mark.row(75)

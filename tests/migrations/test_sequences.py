@@ -30,7 +30,7 @@ def _back(world: World, *options: str) -> Attempt:
 def test_a_used_sequence_is_a_loss(counting: World) -> None:
     with pytest.raises(LossRefused, match=r"going back would lose invoice_no \(a sequence, at 5000\)") as no:
         counting.push(counting.commit(ITEMS))
-    assert no.value.next_command == "git push -o accept-loss=invoice_no"
+    assert no.value.next_command == "push again with -o accept-loss=invoice_no"
     assert counting.sql(NEXT) == [(5001,)]
     counting.push(counting.commit(ITEMS), "accept-loss=invoice_no")
     assert "note: invoice_no (a sequence, at 5001) is dropped" in counting.heard.lines
