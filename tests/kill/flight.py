@@ -26,7 +26,7 @@ RECORDS = (
     "intent validate", "done validate",
     "intent build", "done build",
     "intent rehearse", "note rehearse", "note rehearse #2", "done rehearse",
-    "intent migrate", "note migrate", "note migrate #2", "note migrate #3", "done migrate",
+    "intent migrate", "note migrate", "note migrate #2", "note migrate #3", "note migrate #4", "done migrate",
     "intent deploy", "note deploy", "done deploy",
     "intent verify", "done verify",
     "intent publish", "note publish", "done publish",
@@ -38,7 +38,7 @@ RECORDS = (
 UNDOING = (
     "failed deploy",
     "undoing deploy", "undone deploy",
-    "undoing migrate", "note migrate #4", "undone migrate",
+    "undoing migrate", "note migrate #5", "note migrate #6", "note migrate #7", "undone migrate",
     "undoing rehearse", "undone rehearse",
     "undoing build", "undone build",
     "undoing validate", "undone validate",

@@ -54,15 +54,16 @@ def supervisor(flight: Flight) -> int:
 
 
 VICTIMS: dict[str, tuple[Callable[[Flight], int], tuple[str, ...]]] = {
-    "child": (child, ("note rehearse", "note migrate #2", "note migrate #3")),
+    "child": (child, ("note rehearse", "note migrate #2", "note migrate #3", "note migrate #4")),
     "backend": (
         backend,
         ("begin", "intent rehearse", "note rehearse", "note rehearse #2", "intent migrate", "note migrate",
-         "note migrate #2", "note migrate #3", "done migrate", "note deploy", "intent publish"),
+         "note migrate #2", "note migrate #3", "note migrate #4", "done migrate", "note deploy",
+         "intent publish"),
     ),
     "postmaster": (
         postmaster,
-        ("intent validate", "note rehearse", "note migrate", "note migrate #3", "done migrate", "end"),
+        ("intent validate", "note rehearse", "note migrate", "note migrate #4", "done migrate", "end"),
     ),
     "supervisor": (supervisor, RECORDS),
 }  # fmt: skip

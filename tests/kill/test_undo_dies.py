@@ -57,7 +57,9 @@ def test_killed_while_taking_back(
 
 
 @pytest.mark.row(69)
-@pytest.mark.parametrize("point", ["failed deploy", "undoing migrate", "note migrate #4", "undone migrate"])
+@pytest.mark.parametrize(
+    "point", ["failed deploy", "undoing migrate", "note migrate #5", "note migrate #7", "undone migrate"]
+)
 def test_asked_to_stop_while_taking_back(
     scene: Scene, record_property: Callable[[str, object], None], point: str
 ) -> None:
