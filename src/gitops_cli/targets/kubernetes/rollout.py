@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gitops_cli.adapters.kubernetes.client import Client, Mirror
+    from gitops_cli.adapters.kubernetes.objects import Key
     from gitops_cli.pipeline.protocol import Watcher
     from gitops_cli.targets.kubernetes.looking import Stand
     from gitops_cli.targets.kubernetes.readiness import Body, Why
@@ -92,6 +93,8 @@ class _Judge:
         self._memory = Memory()
         self._asker = Asker(client, namespace, self._memory)
         self._freed: set[str] = set()
+        self._ending: dict[Key, float] = {}
+        """Seconds for which pods of a workload were about to go."""
 
     def still_pending(self, pending: list[Stand], now: float) -> list[Stand]:
         """Give those that need more time. Raises `Unhealthy` for one that no time will help."""
@@ -99,14 +102,24 @@ class _Judge:
         for stand in pending:
             self._free(stand, now)
             for reason in self._reasons(stand, now):
-                if reason.why == "quota" and stand.ending:
-                    continue
+                holds = reason.holds + (self._room(stand, now) if reason.why == "quota" else 0.0)
                 about = (stand.rendered.key, reason.why, reason.pod, reason.container)
-                if self._memory.age(about, now) >= reason.holds:
+                if self._memory.age(about, now) >= holds:
                     raise Unhealthy(self._told(stand, reason), code=CODES[reason.why], next_command=NEXT)
         if any(stand.rendered.key.kind != "PersistentVolumeClaim" for stand in pending):
             return pending
         return [stand for stand in pending if not self._asker.waits_for_a_pod(stand, now)]
+
+    def _room(self, stand: Stand, now: float) -> float:
+        """Say for how much longer a full quota may hold pods up, as others of the workload make room.
+
+        A controller that was refused waits longer each time, at most about as long again as it has waited.
+        """
+        key = stand.rendered.key
+        if stand.ending:
+            self._ending[key] = self._memory.age(("ending", key), now)
+            return float("inf")
+        return 2 * self._ending.get(key, 0.0)
 
     def _free(self, stand: Stand, now: float) -> None:
         """Delete the pods of a StatefulSet's unwanted version that bar it: its controller waits for them.
