@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gitops_cli.adapters.git.names import HEADS
 from gitops_cli.adapters.git.repo import Repo
 from gitops_cli.adapters.text import safe
 from gitops_cli.errors import BadInput, Refused, Unavailable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from gitops_cli.adapters.home import Home
 
 THERE = "refs/gitops/releases/"
-_BRANCHES = "refs/heads/"
 _LONGEST = 10_000
 """Releases of one environment that are looked through for a commit."""
 
@@ -88,9 +88,9 @@ class Known:
             release = recorded.told.release
             # an older record lists every ref of the push; where several fit, one before it may say which
             fit = [release.ref] if release.ref else [u.name for u in release.refs if u.new == release.commit]
-            names = {name for name in fit if name.startswith(_BRANCHES)}
+            names = {name for name in fit if name.startswith(HEADS)}
             if len(names) == 1:
-                return names.pop().removeprefix(_BRANCHES)
+                return names.pop().removeprefix(HEADS)
         return ""
 
     def choose(self, environment: str, *, released: bool = True) -> str:
