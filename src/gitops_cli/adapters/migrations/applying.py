@@ -22,7 +22,15 @@ from gitops_cli.adapters.migrations import (
     sequences,
     truncation,
 )
-from gitops_cli.adapters.migrations.inventory import WROTE, Risk, by_table, risks
+from gitops_cli.adapters.migrations.inventory import (
+    CHANGED,
+    REWRITTEN,
+    WROTE,
+    Risk,
+    by_table,
+    risks,
+    whole_tables,
+)
 from gitops_cli.adapters.migrations.tries import Tries
 from gitops_cli.adapters.postgres import server
 from gitops_cli.adapters.postgres.connect import connect, end_backends
@@ -44,7 +52,6 @@ if TYPE_CHECKING:
 
 RECONNECT = 30.0
 """Seconds for a server that restarts to answer again."""
-_REWRITTEN = "rewritten"
 
 
 class Unforeseen(Exception):
@@ -127,7 +134,7 @@ class _Work:
         self._risks = tuple(rehearsal.risks)
         self._numbered: list[sequences.Found] = []
         self._stood: dict[str, sequences.Place] = {}
-        self._watched = tuple(Risk(schema, name, "", _REWRITTEN) for schema, name in rehearsal.rewritten)
+        self._watched = tuple(Risk(schema, name, "", REWRITTEN) for schema, name in rehearsal.rewritten)
         """Tables that get a new file: rewritten, or emptied by TRUNCATE."""
 
     def attempt(self, session: Session, tries: Tries) -> None:
@@ -149,7 +156,7 @@ class _Work:
                 return
 
     def _learn(self, found: Sequence[Risk]) -> None:
-        new_files = {risk for risk in found if risk.why == _REWRITTEN}
+        new_files = {risk for risk in found if risk.why == REWRITTEN}
         self._risks = tuple(sorted({*self._risks, *found} - new_files))
         self._watched = tuple(sorted({*self._watched, *new_files}))
 
@@ -207,32 +214,28 @@ class _Work:
 
         `untouched` are the tables that were watched and certainly not emptied.
         """
-        whole = {(risk.schema, risk.table) for risk in self._risks if not risk.column}
+        whole = whole_tables(self._risks)
         left = inside.tables(session)
         dropped = sequences.gone(self._numbered, sequences.read(session.rows), left)
         seen = {*risks(tables, left, rewrites=True), *dropped} - set(self._risks)
-        new_files = {(risk.schema, risk.table) for risk in seen if risk.why == _REWRITTEN}
+        new_files = {(risk.schema, risk.table) for risk in seen if risk.why == REWRITTEN}
         gone = seen - set(self._watched)
         for oid, updated, deleted in session.rows(WROTE):
             if oid in tables and (deleted or (updated and self._job.change.goes_down)):
-                gone.add(Risk(tables[oid].schema, tables[oid].name, "", "changed"))
+                gone.add(tables[oid].risk(CHANGED))
         watched = {(risk.schema, risk.table) for risk in self._watched} & new_files
         for oid, table in tables.items():
             if (table.schema, table.name) in watched and oid not in untouched:
-                gone.add(Risk(table.schema, table.name, "", "changed"))
+                gone.add(table.risk(CHANGED))
         found = [risk for risk in gone if (risk.schema, risk.table) not in whole]
         if found:
             raise Unforeseen(found)
 
     def _updated(self, session: Session, tables: Inventory) -> list[str]:
         """Name the tables with updated rows; those that are copied whole are put back by an undo."""
-        whole = {(risk.schema, risk.table) for risk in self._risks if not risk.column}
+        whole = whole_tables(self._risks)
         found = [tables[oid] for oid, updated, _ in session.rows(WROTE) if updated and oid in tables]
-        return sorted(
-            Risk(table.schema, table.name, "", "changed").name
-            for table in found
-            if (table.schema, table.name) not in whole
-        )
+        return sorted(table.risk(CHANGED).name for table in found if (table.schema, table.name) not in whole)
 
 
 def check_start(job: Job, session: Session, heads: tuple[str, ...], digest: str) -> str:

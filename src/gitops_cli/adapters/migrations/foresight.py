@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gitops_cli.adapters.migrations import lint, loss, sequences
 from gitops_cli.adapters.migrations.inventory import by_table
-from gitops_cli.adapters.postgres.connect import connect
+from gitops_cli.adapters.postgres.connect import asking, connect
 from gitops_cli.adapters.text import safe
 from gitops_cli.errors import DatabaseFailed
 
@@ -47,10 +47,7 @@ def _counted(job: Job, rehearsal: Rehearsal) -> Iterator[loss.Counted]:
         statement_timeout=job.limits.rehearsal,
         autocommit=True,
     ) as live:
-
-        def ask(query: str, *values: Any) -> list[list[Any]]:
-            return [list(row) for row in live.execute(query.encode(), values or None).fetchall()]
-
+        ask = asking(live)
         live.execute("SET row_security = off")  # what it hides is counted under the lock, which may lift it
         for table, risks in by_table(rehearsal.risks).items():
             try:

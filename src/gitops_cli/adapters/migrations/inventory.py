@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gitops_cli.adapters.migrations.session import Rows
 
@@ -27,9 +27,12 @@ SELECT relid::bigint, n_tup_upd::bigint, n_tup_del::bigint FROM pg_stat_xact_use
 WHERE n_tup_upd > 0 OR n_tup_del > 0
 """
 
-
 SEQUENCE = "sequence"
 """As `Risk.why`: a sequence is dropped, and the place where it stands with it."""
+REWRITTEN = "rewritten"
+"""As `Risk.why`: the table has a new file, by a rewrite or by TRUNCATE."""
+CHANGED = "changed"
+"""As `Risk.why`: rows of the table were deleted, emptied or updated."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -57,6 +60,15 @@ class Table(msgspec.Struct, frozen=True):
     filenode: int
     partition: bool
     columns: dict[int, Column]
+
+    @property
+    def quoted(self) -> str:
+        """Its name as SQL spells it."""
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    def risk(self, why: str) -> Risk:
+        """Name all of its rows as what may be lost."""
+        return Risk(self.schema, self.name, "", why)
 
 
 Inventory = dict[int, Table]
@@ -108,11 +120,11 @@ def risks(before: Inventory, after: Inventory, *, rewrites: bool = False) -> lis
     for oid, table in before.items():
         now = after.get(oid)
         if now is None:
-            found.add(Risk(table.schema, table.name, "", "dropped"))
+            found.add(table.risk("dropped"))
             continue
         found.update(_columns(table, now))
         if rewrites and table.filenode and now.filenode != table.filenode:
-            found.add(Risk(table.schema, table.name, "", "rewritten"))
+            found.add(table.risk(REWRITTEN))
     return sorted(found)
 
 
@@ -164,6 +176,11 @@ def accepted(risk: Risk, accept: Sequence[str]) -> bool:
     if risk.column:
         names.add(f"{full}.{risk.column}")
     return not names.isdisjoint(accept)
+
+
+def whole_tables(found: Iterable[Risk]) -> set[tuple[str, str]]:
+    """Give schema and name of each table of which every row is counted: nothing more can be lost of it."""
+    return {(risk.schema, risk.table) for risk in found if not risk.column}
 
 
 def by_table(found: Sequence[Risk]) -> Mapping[str, list[Risk]]:

@@ -9,7 +9,7 @@ import msgspec
 
 from gitops_cli.adapters.migrations import inside, schemas, sequences
 from gitops_cli.adapters.migrations.bearing import Break, breaks
-from gitops_cli.adapters.migrations.inventory import Risk, risks
+from gitops_cli.adapters.migrations.inventory import REWRITTEN, Risk, risks
 from gitops_cli.adapters.migrations.ledger import Ledger
 from gitops_cli.adapters.migrations.problems import ChildGone, MigrationFailed, as_error
 from gitops_cli.adapters.postgres.fingerprint import Fingerprint, column_order_changes, difference
@@ -127,9 +127,9 @@ def _there(job: Job, session: Session, *, first: bool, exact: bool) -> tuple[Reh
         after=now.digest,
         first=first,
         exact=exact,
-        risks=tuple(risk for risk in gone if risk.why != "rewritten"),
+        risks=tuple(risk for risk in gone if risk.why != REWRITTEN),
         going=tuple(risks(left, tables)),
-        rewritten=tuple((risk.schema, risk.table) for risk in gone if risk.why == "rewritten"),
+        rewritten=tuple((risk.schema, risk.table) for risk in gone if risk.why == REWRITTEN),
         touched=tuple(_touched(tables, ran)),
         unbearable=breaks(tables, steps),
         sql=tuple(pair for part in ran for pair in part.captured),

@@ -12,7 +12,7 @@ import msgspec
 
 from gitops_cli.adapters.migrations.inventory import SEQUENCE, Risk, quote
 from gitops_cli.adapters.migrations.loss import Counted
-from gitops_cli.adapters.postgres.connect import connect
+from gitops_cli.adapters.postgres.connect import asking, connect
 from gitops_cli.errors import DatabaseFailed
 
 if TYPE_CHECKING:
@@ -158,12 +158,8 @@ def put_back_alone(job: Job, stood: Places) -> None:
         return
     name = job.application_name
     with connect(job.access.migrate_url, application_name=name, autocommit=True) as own:
-
-        def ask(query: str, *values: object) -> Rows:
-            return [list(row) for row in own.execute(query.encode(), values or None).fetchall()]
-
         try:
-            put_back(ask, stood)
+            put_back(asking(own), stood)
         except psycopg.Error as error:
             raise DatabaseFailed(
                 f"sequences cannot be set where they stood ({type(error).__name__})",

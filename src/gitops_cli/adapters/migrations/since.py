@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from gitops_cli.adapters.files import remove_tree
 from gitops_cli.adapters.migrations import inside, kept, loss, rowsecurity
-from gitops_cli.adapters.migrations.inventory import WROTE, Risk, by_table, quote, risks
+from gitops_cli.adapters.migrations.inventory import (
+    CHANGED,
+    REWRITTEN,
+    WROTE,
+    Risk,
+    by_table,
+    quote,
+    risks,
+    whole_tables,
+)
 from gitops_cli.errors import Stuck
 
 if TYPE_CHECKING:
@@ -73,30 +82,27 @@ class Since:
         """Copy out every table that anybody has written to: the database is made empty next."""
         session.begin(settings)
         tables = inside.tables(session).values()
-        self._risks = tuple(
-            Risk(table.schema, table.name, "", "dropped") for table in tables if not table.partition
-        )
+        self._risks = tuple(table.risk("dropped") for table in tables if not table.partition)
         self.keep(session, loss.SHARED)
         session.rollback()  # nobody serves any more; whoever empties the database needs these locks
 
     def check(self, session: Session, tables: Inventory) -> None:
         """Hold what the way back did against what was copied. Raises `Uncopied`, and then `Stuck`."""
         left = inside.tables(session)
-        names = {(table.schema, table.name): left[oid] for oid, table in tables.items() if oid in left}
+        names = {table.risk(REWRITTEN): left[oid] for oid, table in tables.items() if oid in left}
         gone = set()
         for risk in risks(tables, left, rewrites=True):
-            if risk.why == "rewritten":  # rewritten, or emptied by TRUNCATE
-                now = names[risk.schema, risk.table]
-                name = f"{quote(now.schema)}.{quote(now.name)}"
-                if session.rows(f"SELECT EXISTS (SELECT FROM {name})")[0][0]:  # noqa: S608 - quoted
+            if risk.why == REWRITTEN:
+                query = f"SELECT EXISTS (SELECT FROM {names[risk].quoted})"  # noqa: S608 - quoted
+                if session.rows(query)[0][0]:
                     continue
             gone.add(risk)
         for oid, updated, deleted in session.rows(WROTE):
             if deleted and oid in tables:
-                gone.add(Risk(tables[oid].schema, tables[oid].name, "", "changed"))
+                gone.add(tables[oid].risk(CHANGED))
             if updated and oid in tables and oid in left:
-                self._stays.add(Risk(left[oid].schema, left[oid].name, "", "changed").name)
-        whole = {(risk.schema, risk.table) for risk in self._risks if not risk.column}
+                self._stays.add(left[oid].risk(CHANGED).name)
+        whole = whole_tables(self._risks)
         found = [risk for risk in gone - set(self._risks) if (risk.schema, risk.table) not in whole]
         if found:
             raise Uncopied(found)

@@ -10,6 +10,8 @@ from gitops_cli.adapters.text import safe
 from gitops_cli.errors import DatabaseFailed, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psycopg
 
 OLDEST = 14
@@ -106,6 +108,15 @@ def cannot_connect(error: Exception, url: str) -> Unavailable:
     )
     reason = lines[0].strip().removeprefix("connection failed: ")
     return Unavailable(f"the database cannot be reached: {safe(reason, 400)}", code="database.unreachable")
+
+
+def asking(connection: psycopg.Connection[Any]) -> Callable[..., list[list[Any]]]:
+    """Give what runs a statement with its values and gives the rows, as a migration's session does."""
+
+    def ask(query: str, *values: Any) -> list[list[Any]]:
+        return [list(row) for row in connection.execute(query.encode(), values or None).fetchall()]
+
+    return ask
 
 
 def end_backends(
