@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import gitops
-from tests.support.site import Site, make_site
+from tests.support.site import Site, released
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,12 +16,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site without a database."""
-    site = make_site(tmp_path_factory.mktemp("site"), migrations=False)
-    try:
-        site.release("The first version")
+    with released(tmp_path_factory.mktemp("site"), migrations=False) as site:
         yield site
-    finally:
-        site.down()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.site import Site, make_site
+from tests.support.site import Site, make_site, released
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,13 +16,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site with its first version live."""
-    site = make_site(tmp_path_factory.mktemp("site"))
-    try:
-        site.release("The first version")
+    with released(tmp_path_factory.mktemp("site")) as site:
         site.sql("insert into items (name) values ('kept')")
         yield site
-    finally:
-        site.down()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from gitops_cli import releases
 from tests.kill.flight import RECOVER
-from tests.support.site import Site, make_site
+from tests.support.site import Site, released
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +23,8 @@ FETCH = "fetch first"
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site without a database: the crowd is what matters."""
-    site = make_site(tmp_path_factory.mktemp("site"), migrations=False)
-    try:
-        site.release("The first version")
+    with released(tmp_path_factory.mktemp("site"), migrations=False) as site:
         yield site
-    finally:
-        site.down()
 
 
 def clone(site: Site, folder: Path) -> Site:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from gitops_cli.scaffold.remote import make_remote
 from tests.support.snapshot import snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 APP = '''\
@@ -209,6 +211,17 @@ class Site:
         """Stop everything."""
         releases.down(self.home, SILENT)
         server.destroy(self.home)
+
+
+@contextmanager
+def released(folder: Path, *, migrations: bool = True) -> Iterator[Site]:
+    """Give a site with its first version live, and end it."""
+    site = make_site(folder, migrations=migrations)
+    try:
+        site.release("The first version")
+        yield site
+    finally:
+        site.down()
 
 
 def make_site(folder: Path, *, migrations: bool = True) -> Site:
