@@ -43,7 +43,11 @@ NEW = {
 
 
 def points(shop: Shop, *commits: str) -> Iterator[dict[str, Any]]:
-    """Give what became of each point; the program goes on when the next one is asked for."""
+    """Give what became of each point; the program goes on when the next one is asked for.
+
+    The last release met no further point and lives. How many it met is its own: how often a watch has to ask
+    again is up to the server.
+    """
     command = [sys.executable, "-m", "tests.kubernetes.victim", str(shop.site.home.path), *commits]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -79,23 +83,31 @@ def test_killed_at_each_point_of_a_release(shop: Shop) -> None:
         assert told["twice"] == [], told
         assert shop.is_settled(), told
         seen.add((told["status"], told["moved"]))
-    assert told["told"][0] == told["point"] > 60
+    assert told["point"] > 60
     assert seen == {(9, False), (9, True), (0, True)}
+
+
+def make_quota(shop: Shop) -> None:
+    """Allow one Service more than there is.
+
+    A new quota for each try: a create that dies between admission and storage stays counted in the old one until
+    its full resync, 5 minutes later (kubernetes/kubernetes#110080).
+    """
+    quota = {"metadata": {"name": "few"}, "spec": {"hard": {"count/services": "2"}}}
+    shop.cluster.api.post(shop.path("resourcequotas"), quota)
+
+    def one_is_used() -> bool:
+        """Say whether the server has counted what was removed: it does so in its own time."""
+        used = shop.cluster.api.get(shop.path("resourcequotas", "few")).get("status", {}).get("used", {})
+        return bool(used.get("count/services") == "1")
+
+    wait("the quota", one_is_used)
 
 
 @pytest.mark.row(60)
 def test_killed_at_each_point_of_a_release_that_is_refused(shop: Shop) -> None:
     before, _, old, _ = pictures(shop)
-    quota = {"metadata": {"name": "few"}, "spec": {"hard": {"count/services": "2"}}}
-    shop.cluster.api.post(shop.path("resourcequotas"), quota)
-    path = shop.path("resourcequotas", "few")
-
-    def one_is_used() -> bool:
-        """Say whether the server has counted what was removed: it does so in its own time."""
-        used = shop.cluster.api.get(path).get("status", {}).get("used", {})
-        return bool(used.get("count/services") == "1")
-
-    wait("the quota", one_is_used)
+    make_quota(shop)
     two = {"deploy/more.yaml": service("more"), "deploy/most.yaml": service("most")}
     new = shop.site.commit("Refused", NEW | two)  # each alone would do, so no dry run sees it
     shop.site.git("push", "-q", "gitops", "main:refs/heads/elsewhere")
@@ -106,9 +118,10 @@ def test_killed_at_each_point_of_a_release_that_is_refused(shop: Shop) -> None:
         assert told["twice"] == [], told
         assert shop.is_settled(), told
         seen.add(told["status"])
-        wait("the quota", one_is_used)
+        shop.cluster.api.delete(shop.path("resourcequotas", "few"))
+        make_quota(shop)
     assert "exceeded quota" in told["told"][-1], told
-    assert told["told"][0] == told["point"] > 60
+    assert told["point"] > 60
     assert seen == {9, 0}
 
 
@@ -130,7 +143,7 @@ def test_killed_at_each_point_of_a_heal(shop: Shop) -> None:
         assert shop.is_settled(), told
         seen.add(told["status"])
         change()
-    assert told["told"][0] == told["point"] > 20
+    assert told["point"] > 20
     assert len([line for line in told["told"][1] if line.startswith("drift: ")]) == 3
     assert seen == {9, 0}
 
