@@ -41,6 +41,14 @@ TRAPS = {
     "a check of the version": """
         ALTER TABLE public.alembic_version ADD CHECK (public.hidden(version_num) IS NOT NULL)""",
     "an index of a counted table": "CREATE INDEX i ON public.items ((name || public.hidden('x')))",
+    "a check that copying the schema works out": """
+        CREATE FUNCTION public.odd(public.items) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN
+          RETURN public.hidden('x'); END$$;
+        ALTER TABLE public.items ADD CHECK (public.odd(NULL::public.items) IS NOT NULL)""",
+    "the bound of a partition that copying the schema works out": """
+        CREATE DOMAIN public.word AS text CHECK (public.hidden(VALUE) IS NOT NULL);
+        CREATE TABLE public.parted (w public.word) PARTITION BY LIST (w);
+        CREATE TABLE public.part PARTITION OF public.parted FOR VALUES IN ('x')""",
     "the path of the database": """
         CREATE FUNCTION public.current_setting(text) RETURNS text LANGUAGE plpgsql AS $$BEGIN
           PERFORM public.leak(); RETURN ''; END$$;

@@ -31,6 +31,7 @@ class Live:
     settings: tuple[tuple[str, str], ...]
     """`ALTER DATABASE ... SET`: name and value. The zone decides whether a cast rewrites a table."""
     roles: frozenset[str]
+    superusers: frozenset[str]
     members: tuple[tuple[str, str], ...]
     """Which role is a member of which."""
 
@@ -91,7 +92,9 @@ def _read(live: psycopg.Connection[Any]) -> Live:
         " unnest(setconfig) s WHERE setrole = 0"
         " AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"
     ).fetchall()
-    roles = live.execute("SELECT rolname FROM pg_roles WHERE rolname !~ %s", (_RESERVED,)).fetchall()
+    roles = live.execute(
+        "SELECT rolname, rolsuper FROM pg_roles WHERE rolname !~ %s", (_RESERVED,)
+    ).fetchall()
     members = live.execute(
         "SELECT DISTINCT m.rolname, r.rolname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member"
         " JOIN pg_roles r ON r.oid = a.roleid WHERE m.rolname !~ %(no)s AND r.rolname !~ %(no)s",
@@ -104,7 +107,8 @@ def _read(live: psycopg.Connection[Any]) -> Live:
         version_schema=place,
         versions=versions,
         settings=tuple((str(name), str(value)) for name, value in settings),
-        roles=frozenset(str(row[0]) for row in roles),
+        roles=frozenset(str(name) for name, _super in roles),
+        superusers=frozenset(str(name) for name, is_super in roles if is_super),
         members=tuple((str(member), str(of)) for member, of in members),
     )
 

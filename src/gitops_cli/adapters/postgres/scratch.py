@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Self
 from gitops_cli.adapters.postgres import fingerprint, server, urls
 from gitops_cli.adapters.postgres.binaries import Binaries, for_major, installed
 from gitops_cli.adapters.postgres.connect import connect, end_backends
-from gitops_cli.adapters.postgres.dump import copy_schema
+from gitops_cli.adapters.postgres.dump import Target, copy_schema
 from gitops_cli.adapters.postgres.live import Live, read_live
 from gitops_cli.adapters.postgres.place import Place
+from gitops_cli.adapters.postgres.roles import RESTORER, copy_roles
 from gitops_cli.adapters.text import safe
 from gitops_cli.errors import DatabaseFailed, GitopsError
 
@@ -127,7 +128,8 @@ class Scratch:
             self.warnings += (f"the rehearsal runs {ours}, the database is {major}: {exact}",)
         running = server.ensure(self.home, prefer_major=binaries.major, name=f"scratch-{binaries.major}")
         with connect(running.admin_url, application_name="gitops scratch", autocommit=True) as admin:
-            _copy_roles(admin, live, self._password(running))
+            passwords = {role: self._password(running, role) for role in (live.user, RESTORER)}
+            copy_roles(admin, live, passwords)
         return running, binaries
 
     def _login(self, running: Server) -> str:
@@ -137,17 +139,15 @@ class Scratch:
             running.socket_dir,
             running.port,
             user=self.access.migrate_role,
-            password=self._password(running),
+            password=self._password(running, self.access.migrate_role),
             name=self.name,
         )
 
-    def _password(self, running: Server) -> str:
-        """Give the role's password on our scratch server: the same each time, as two may rehearse."""
+    def _password(self, running: Server, role: str) -> str:
+        """Give a role's password on our scratch server: the same each time, as two may rehearse."""
         kept = Place(self.home, f"scratch-{running.major}").kept()
         key = kept.password if kept else ""
-        return hashlib.blake2b(
-            self.access.migrate_role.encode(), key=key.encode()[:64], digest_size=24
-        ).hexdigest()
+        return hashlib.blake2b(role.encode(), key=key.encode()[:64], digest_size=24).hexdigest()
 
     def _fill(self, live: Live, running: Server, binaries: Binaries) -> None:
         assert self._admin is not None  # noqa: S101 - set by the only caller
@@ -158,7 +158,7 @@ class Scratch:
             template = TEMPLATE + hashlib.sha256(f"{owner} {live.schema.exact}".encode()).hexdigest()[:32]
             self.hit = _exists(self._admin, template)
             if not self.hit:
-                self._make_template(template, running, binaries)
+                self._make_template(template, live, running, binaries)
             _create(self._admin, self.name, owner=owner, template=template)
         live.apply_settings(self._admin, self.name)
         if live.versions is not None and not live.empty:
@@ -180,7 +180,7 @@ class Scratch:
             ) from None
         end_backends(self._admin, name)  # the role has one connection, and the rehearsal wants it
 
-    def _make_template(self, template: str, running: Server, binaries: Binaries) -> None:
+    def _make_template(self, template: str, live: Live, running: Server, binaries: Binaries) -> None:
         assert self._admin is not None  # noqa: S101 - set by the only caller
         making = f"{MAKING}{_mark(self.access.environment)}_{secrets.token_hex(6)}"
         self._admin.execute(f"SET application_name = '{_HOLDER}{making}'")
@@ -190,7 +190,7 @@ class Scratch:
             copy_schema(
                 binaries,
                 self.access.admin_url,
-                target,
+                self._target(making, live, running),
                 seconds=self.seconds,
                 lock_timeout=self.lock_timeout,
                 same_server=self.access.embedded,
@@ -205,6 +205,18 @@ class Scratch:
                 raise
         self._admin.execute(f"SET application_name = '{_HOLDER}{self.name}'")
         _trim(self._admin, keep=template)
+
+    def _target(self, name: str, live: Live, running: Server) -> Target:
+        """Say as whom the copy is written: the app's role may do what the one that migrates may."""
+        role, password = self.access.app_role, self.access.app_password
+        owners = {role, self.access.migrate_role}
+        if not self.access.embedded:
+            role, password = RESTORER, self._password(running, RESTORER)
+            owners = {*(live.roles - live.superusers), live.user}
+        owner_url = urls.over_socket(
+            running.socket_dir, running.port, user=role, password=password, name=name
+        )
+        return Target(urls.with_database(running.admin_url, name), owner_url, frozenset(owners))
 
     def _check_copy(self, target: str) -> None:
         """Say so when the copy is not the schema; across major versions it never is, to the letter."""
@@ -241,24 +253,6 @@ def drop_unheld(admin: psycopg.Connection[Any], environment: str) -> int:
     for (name,) in rows:
         _drop(admin, name)
     return len(rows)
-
-
-def _copy_roles(admin: psycopg.Connection[Any], live: Live, password: str) -> None:
-    """Make the roles of the foreign server, for owners and grants; only one may log in."""
-    from psycopg import sql  # noqa: PLC0415 - 90 ms, for releases with a database only
-
-    have = {row[0] for row in admin.execute("SELECT rolname FROM pg_roles")}
-    for role in sorted({*live.roles, live.user} - have):
-        admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
-    for member, of in live.members:
-        if member != of:
-            admin.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(of), sql.Identifier(member)))
-    verifier = admin.pgconn.encrypt_password(password.encode(), live.user.encode(), b"scram-sha-256").decode()
-    admin.execute(
-        sql.SQL("ALTER ROLE {} LOGIN NOSUPERUSER PASSWORD {}").format(
-            sql.Identifier(live.user), sql.Literal(verifier)
-        )
-    )
 
 
 def _create(admin: psycopg.Connection[Any], name: str, *, owner: str, template: str) -> None:
