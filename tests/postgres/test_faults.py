@@ -120,7 +120,10 @@ def test_server_killed_in_a_transaction(tmp_path: Path) -> None:
         live = access(home, "production", "shop", "embedded")
         client, xid = migrating(live, "SELECT pg_sleep(600)")
         os.kill(server.ensure(home).pid, signal.SIGKILL)
-        assert "OperationalError" in client.communicate()[1]
+        said, why = client.communicate()
+        assert (said, client.returncode) == ("", 1)
+        # its backend may find the time to say goodbye, or not
+        assert "psycopg.OperationalError" in why or "psycopg.errors.AdminShutdown" in why
         again = access(home, "production", "shop", "embedded")
         assert again == live
         with connect(again.admin_url, application_name="admin", autocommit=True) as admin:
