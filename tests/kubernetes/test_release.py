@@ -205,6 +205,7 @@ def test_a_missing_kubeconfig_is_named_before_the_first_release_too(shop: Shop) 
 
 @pytest.mark.row(84)
 def test_a_missing_namespace_is_named(shop: Shop) -> None:
+    shop.remote(kubeconfig=shop.cluster.kubeconfig)  # the account goes with it, sooner or later
     shop.cluster.api.delete(f"/api/v1/namespaces/{shop.namespace}")
     told = shop.site.refused(TWO)
     assert f"the namespace {shop.namespace} is being deleted" in told or "is missing" in told
