@@ -216,7 +216,7 @@ def processes_of(text: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if text in line]
 
 
-def eventually(question: Callable[[], Any], seconds: float = 10.0) -> Any:
+def eventually(question: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Ask until the answer is true."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):
