@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.cluster.build import kept_places
@@ -20,6 +21,12 @@ pytest_plugins = (
     "tests.left_out",
     "tests.cluster.fixtures",
 )
+
+# The same inputs in every run: one that fails somebody's push does so again when it is looked at.
+hypothesis.settings.register_profile(
+    "same", derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("same")
 
 GIT_CONFIG = """\
 [user]

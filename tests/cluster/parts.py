@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
 import socket
 import subprocess
 import time
@@ -13,11 +16,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_PORTS = range(10000, 20000)
+"""Ports that nobody is given unasked: the kernel's own begin at 32768, those of releases at 20000."""
+_places = itertools.count(10 * os.getpid())
+"""Each process begins at another one: a part binds its port seconds after it was found free."""
+
+
 def free_port() -> int:
-    """Give a port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Give a port of 127.0.0.1 that nothing listens on, and another one each time."""
+    for place in _places:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", _PORTS[place % len(_PORTS)]))
+            return int(probe.getsockname()[1])
+    raise AssertionError  # there is always a next place
 
 
 def wait(what: str, ready: Callable[[], object], seconds: float = 120.0) -> None:

@@ -66,6 +66,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._certificate = GOOD
         self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
         self._port = 0
 
     def __enter__(self) -> Self:
@@ -119,11 +120,13 @@ class Proxy:
         context.load_cert_chain(pair.certificate, pair.key)
         self._server = _Server(("127.0.0.1", self._port), self, context)
         self._port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
 
     def _stop(self) -> None:
-        if self._server is not None:
+        if self._server is not None and self._thread is not None:
             self._server.end()
+            self._thread.join()  # it has left its loop, and may not have ended yet
             self._server = None
 
 

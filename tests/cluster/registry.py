@@ -32,7 +32,7 @@ class Registry:
         self._process: subprocess.Popen[bytes] | None = None
         url = f"http://{self.address}"
         hosts = cluster.folder / "registries" / self.address / "hosts.toml"  # read anew at each pull
-        hosts.parent.mkdir()
+        hosts.parent.mkdir(exist_ok=True)  # another test may have had the port
         hosts.write_text(f'server = "{url}"\n[host."{url}"]\n')
 
     def __enter__(self) -> Self:

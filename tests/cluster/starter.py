@@ -102,8 +102,7 @@ def load(folder: Path, archives: Sequence[Path]) -> None:
 
 def slot_of(folder: Path) -> Slot | None:
     """Give the addresses of a running cluster's node, if it has one."""
-    pid = _keeper_of(folder)
-    words = [] if pid is None else Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    words = _command_of(folder)
     return Slot(int(words[words.index(NODE) + 1])) if NODE in words else None
 
 
@@ -161,12 +160,17 @@ def end(pid: int, number: signal.Signals, seconds: float) -> None:
 
 def _keeper_of(folder: Path) -> int | None:
     """Give the keeper's process id if it lives: the number may be another's by now."""
+    return int((folder / "pid").read_text()) if _command_of(folder) else None
+
+
+def _command_of(folder: Path) -> list[str]:
+    """Give the words of the keeper's command line; none when it has ended, which it may do at any moment."""
     try:
         pid = int((folder / "pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        words = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
     except (FileNotFoundError, ProcessLookupError, ValueError):
-        return None
-    return pid if os.fsencode(folder) in command else None
+        return []
+    return words if os.fspath(folder) in words else []
 
 
 def logs(folder: Path) -> str:

@@ -81,6 +81,21 @@ class Space:
         return self.kubectl("get", "service", "main", "-o", "jsonpath={.spec.clusterIP}")
 
 
+def connected(url: str) -> psycopg.Connection[Any]:
+    """Connect to a database through its Service: its pod is ready some moments before the node knows the way."""
+    found: list[psycopg.Connection[Any]] = []
+
+    def connects() -> bool:
+        try:
+            found.append(psycopg.connect(url, connect_timeout=30))
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait("the database", connects)
+    return found[0]
+
+
 @pytest.fixture
 def space(node: Cluster, node_namespace: str) -> Space:
     return Space(node, node_namespace)
@@ -98,6 +113,7 @@ def test_a_deployment_answers_through_its_service_and_rolls_out(space: Space) ->
 def test_a_job_finds_a_service_by_name(space: Space) -> None:
     space.apply(workload("Deployment", container(space.cluster.images.web, TEXT="found")), service(8080))
     space.kubectl("rollout", "status", "deployment/main", "--timeout=90s")
+    wait("the way to it", lambda: space.ask("/") == "found")
     ask = "from urllib.request import urlopen; print(urlopen('http://main:8080/').read().decode())"
     job = container(space.cluster.images.python) | {"args": ["-c", ask]}
     pod = {"containers": [job], "restartPolicy": "Never"}
@@ -140,12 +156,12 @@ def test_postgresql_keeps_its_data_when_its_pod_goes(
     )
     space.kubectl("rollout", "status", "statefulset/main", "--timeout=90s")
     url = f"postgresql://postgres:secret@{space.address()}/postgres"
-    with psycopg.connect(url, connect_timeout=30) as connection:
+    with connected(url) as connection:
         connection.execute("create table kept as select 42 as number")
     space.kubectl("delete", "pod", "main-0")
     space.kubectl("wait", "pod/main-0", "--for=create", "--timeout=90s")
     space.kubectl("wait", "pod/main-0", "--for=condition=Ready", "--timeout=90s")
-    with psycopg.connect(url, connect_timeout=30) as connection:
+    with connected(url) as connection:
         assert connection.execute("select number from kept").fetchone() == (42,)
 
 

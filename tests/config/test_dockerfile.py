@@ -306,7 +306,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=1000)
+@settings(max_examples=400, deadline=20_000)
 @given(
     st.one_of(
         st.binary(max_size=100),

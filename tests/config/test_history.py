@@ -319,7 +319,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=1000)
+@settings(max_examples=400, deadline=20_000)
 @given(
     st.one_of(
         st.binary(max_size=100), st.lists(PARTS, max_size=30).map(lambda parts: "".join(parts).encode())

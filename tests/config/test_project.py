@@ -177,7 +177,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=1000)
+@settings(max_examples=200, deadline=20_000)
 @given(VALUES)
 def test_any_value_gives_a_project_or_our_error(value: object) -> None:
     text = repr(value).replace("None", "null").replace("True", "true").replace("False", "false")

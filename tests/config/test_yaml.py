@@ -260,7 +260,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=1000)
+@settings(max_examples=400, deadline=20_000)
 @given(
     st.one_of(
         st.binary(max_size=200), st.lists(WORDS, max_size=40).map(lambda parts: "".join(parts).encode())

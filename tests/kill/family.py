@@ -77,8 +77,19 @@ def reap() -> None:
 def kill(*pids: int) -> None:
     """SIGKILL."""
     for pid in pids:
+        _send(pid, signal.SIGKILL)
+
+
+def ask_to_stop(pid: int) -> None:
+    """SIGTERM."""
+    _send(pid, signal.SIGTERM)
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to one that may have ended; 0 stands for nobody, and would be our own group."""
+    if pid:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
 
 
 def stop(pid: int) -> bool:
@@ -96,8 +107,7 @@ def stop(pid: int) -> bool:
 
 def go_on(pid: int) -> None:
     """SIGCONT."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
+    _send(pid, signal.SIGCONT)
 
 
 def ended(pids: Iterable[int], seconds: float = LONG) -> None:

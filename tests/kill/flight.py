@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+from gitops_cli.adapters.git.refs import RefLock
 from gitops_cli.pipeline.journal import Journal
 from gitops_cli.pipeline.records import Note
 from tests.kill import family
 from tests.kill.watching import LONG, Folders, entries, holder, names, state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gitops_cli.pipeline.records import Entry
     from tests.support.site import Site
@@ -113,6 +115,15 @@ class Flight:
         found = self.names()
         return found[-1] if found else point
 
+    @contextmanager
+    def before_the_refs(self) -> Iterator[None]:
+        """Stop the hook before it moves a ref, for a `with`: in it the lock of the refs is ours, however late we are."""
+        assert self.stop_at("note deploy"), self.said
+        with RefLock(self.home):
+            self.go_on()
+            assert self.stop_at("note publish") == "note publish", self.said
+            yield
+
     def _early(self, point: str) -> Callable[[], bool]:
         """Say how each early point is recognised; before the lock is held the hook is found by its name."""
 
@@ -132,12 +143,9 @@ class Flight:
 
     @property
     def receiver(self) -> int:
-        """The pid of `git receive-pack`."""
-        return next(
-            pid
-            for pid, words in self.family.items()
-            if words.startswith(("git receive-pack", "git-receive-pack"))
-        )
+        """The pid of `git receive-pack`; 0 when the push was over before it could be stopped."""
+        names = ("git receive-pack", "git-receive-pack")
+        return next((pid for pid, words in self.family.items() if words.startswith(names)), 0)
 
     @property
     def child(self) -> int:

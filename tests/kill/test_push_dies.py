@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,7 +90,7 @@ def test_asked_to_stop(scene: Scene, record_property: Callable[[str, object], No
     with Flight(scene.site) as flight:
         at = flight.stop_at(point)
         for _ in range(2):
-            os.kill(flight.hook, signal.SIGTERM)
+            family.ask_to_stop(flight.hook)
             flight.go_on()
         code = flight.over()
         outcome = scene.judge(before)
@@ -109,8 +107,9 @@ def test_what_fails_after_publishing_is_told_only(
     before = scene.picture()
     in_the_way = scene.site.home.repo / "packed-refs.lock"
     with Flight(scene.site) as flight:
-        at = flight.stop_at("done publish")
-        in_the_way.mkdir()  # no file: nobody takes it for a lock that a crash has left
+        with flight.before_the_refs():
+            at = flight.names()[-1]
+            in_the_way.mkdir()  # no file: nobody takes it for a lock that a crash has left
         try:
             flight.go_on()
             assert flight.over() == 0, flight.said

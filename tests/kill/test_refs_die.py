@@ -89,9 +89,10 @@ def test_update_ref_alone(scene: Scene, record_property: Callable[[str, object],
     calls, file, ends = STOPS[point]
     scene.next()
     before = scene.picture()
-    with Flight(scene.site) as flight:
-        flight.stop_at("note publish")
+    with ExitStack() as not_yet, Flight(scene.site) as flight:
+        not_yet.enter_context(flight.before_the_refs())
         with Tracer(flight, "STOP", calls, file) as tracer:
+            not_yet.close()
             pid = tracer.stopped()
         family.kill(pid)
         code = flight.over()
@@ -107,9 +108,10 @@ def test_update_ref_dies_whenever_it_is_started(
     """Half of the refs have moved and the rest cannot: the pusher hears that, and recovery moves the rest."""
     scene.next()
     before = scene.picture()
-    with Flight(scene.site) as flight:
-        flight.stop_at("note publish")
+    with ExitStack() as not_yet, Flight(scene.site) as flight:
+        not_yet.enter_context(flight.before_the_refs())
         with Tracer(flight, "KILL", RENAME, RELEASE) as tracer:
+            not_yet.close()
             assert flight.over() != 0
         assert tracer.said.count("killed by SIGKILL") > 1
         assert "is published, but not all of it" in flight.said
@@ -126,9 +128,10 @@ def test_update_ref_with_the_whole_push(
     calls, file, ends = STOPS[point]
     scene.next()
     before = scene.picture()
-    with Flight(scene.site) as flight:
-        flight.stop_at("note publish")
+    with ExitStack() as not_yet, Flight(scene.site) as flight:
+        not_yet.enter_context(flight.before_the_refs())
         with Tracer(flight, "STOP", calls, file) as tracer:
+            not_yet.close()
             tracer.stopped()
             family.kill(*family.of_push(flight.client), flight.client)
             flight.over()

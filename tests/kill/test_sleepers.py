@@ -55,7 +55,7 @@ def test_killed_while_it_sleeps(
     text = migration(f"{number:04}", f"{number - 1:04}", up, "select 1")
     if victim == "client":
         config.write_text(
-            plain.replace("branch: main", "timeouts: {rehearsal: 6, migration: 6}\n    branch: main")
+            plain.replace("branch: main", "timeouts: {rehearsal: 12, migration: 12}\n    branch: main")
         )
     try:
         scene.site.commit("It sleeps", {f"migrations/versions/{number:04}_change.py": text})

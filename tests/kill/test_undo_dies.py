@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,7 +67,7 @@ def test_asked_to_stop_while_taking_back(
     try:
         with Flight(scene.site) as flight:
             at = flight.stop_at(point)
-            os.kill(flight.hook, signal.SIGTERM)
+            family.ask_to_stop(flight.hook)
             flight.go_on()
             assert flight.over() != 0
             assert scene.judge(before) == "old"

@@ -22,6 +22,8 @@ class Gate:
         parts = urlsplit(cluster["server"])
         self._server = (parts.hostname or "", parts.port or 443)
         self._open: set[socket.socket] = set()
+        self._shut = False
+        self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.kubeconfig = folder / "kubeconfig-gate"
@@ -33,11 +35,15 @@ class Gate:
         """End every connection and take no new one."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for connection in list(self._open):
+        with self._lock:
+            self._shut = True
+            open_ = list(self._open)
+        for connection in open_:
             self._end(connection)
 
     def open(self) -> None:
         """Take connections again, at the same port."""
+        self._shut = False
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._serve()
 
@@ -51,7 +57,13 @@ class Gate:
             except OSError:  # shut
                 return
             outer = socket.create_connection(self._server)
-            self._open |= {inner, outer}
+            with self._lock:
+                late = self._shut  # it came just before: it would be open all the while
+                self._open |= {inner, outer}
+            if late:
+                self._end(inner)
+                self._end(outer)
+                return
             for source, sink in ((inner, outer), (outer, inner)):
                 threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
 

@@ -13,6 +13,7 @@ from gitops_cli.config.confinement import KINDS
 from gitops_cli.pipeline.protocol import Silent
 from gitops_cli.targets.kubernetes import rendering, unprobed
 from gitops_cli.targets.kubernetes.rollout import wait
+from tests.cluster import parts
 from tests.kubernetes import least
 
 if TYPE_CHECKING:
@@ -105,6 +106,11 @@ class Site:
             unschedulable=unschedulable,
             watch=self.heard,
         )
+
+    def limit(self, **hard: str) -> None:
+        """Apply a quota; returns when the server has counted: until then it refuses everything."""
+        self.apply(quota(**hard))
+        parts.wait("the quota", lambda: "used" in self.live("v1", "ResourceQuota")[0].get("status", {}))
 
     def live(self, api_version: str, kind: str) -> list[dict[str, Any]]:
         known = self.client.kinds().find(api_version, kind)

@@ -34,7 +34,7 @@ def test_terminating_it_is_said_so(shop: Shop) -> None:
     shop.cluster.api.delete(space)
     try:
         wait("its end to begin", lambda: "deletionTimestamp" in shop.cluster.api.get(space)["metadata"])
-        wait("what is in it to go", lambda: shop.names() == [], 60.0)
+        wait("what is in it to go", lambda: shop.names() == [])
         shop.site.commit("Second", {"deploy/a.yaml": config_map("a", x="2")})
         pushed = shop.site.push()
         assert pushed.code != 0

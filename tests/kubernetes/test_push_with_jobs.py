@@ -102,7 +102,7 @@ def test_a_job_of_a_killed_release_is_ended_by_recovery(app: Shop) -> None:
     push = ["git", "-C", str(app.site.folder), "push", "gitops", "main"]
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(push, start_new_session=True, **quiet) as pushing:
-        wait("the job's pod", lambda: _runs(app), 60.0)
+        wait("the job's pod", lambda: _runs(app))
         os.killpg(pushing.pid, signal.SIGKILL)
     assert app.recover()
     assert left(app) == []

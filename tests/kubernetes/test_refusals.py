@@ -217,7 +217,7 @@ def test_what_was_agreed_to_is_not_asked_about_again(shop: Shop, unprivileged: C
 
 
 def test_a_check_that_nothing_answers_undoes_the_release(shop: Shop) -> None:
-    checks = "services: {web: {}}\nchecks:\n  page: {service: web, http: /, timeoutSeconds: 1}\n"
+    checks = "services: {web: {}}\nchecks:\n  page: {service: web, http: /, timeoutSeconds: 3}\n"
     text = (shop.site.folder / "gitops.yaml").read_text()
     told = shop.site.refused({"gitops.yaml": text + checks, "deploy/a.yaml": config_map("a", x="1")})
     assert "check page needs a Service with a port, and there is none" in told

@@ -9,6 +9,7 @@ import pytest
 from gitops_cli import releases
 from gitops_cli.errors import GitopsError
 from tests.cluster.api import Answer
+from tests.cluster.parts import wait
 from tests.kubernetes.shop import config_map, service
 
 if TYPE_CHECKING:
@@ -166,8 +167,18 @@ def test_a_definition_and_an_object_of_it_come_in_one_push(shop: Shop) -> None:
     assert f"CustomResourceDefinition gadgets.{shop.group} is no longer in the manifests" in told
     assert "-o allow-prune=CustomResourceDefinition" in told
     assert shop.site.push("-o", "allow-prune=CustomResourceDefinition", "main").code == 0
-    with pytest.raises(Answer, match="404"):
-        shop.cluster.api.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.{shop.group}")
+    definition = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.{shop.group}"
+    wait(
+        "its end", lambda: is_missing(shop, definition)
+    )  # the server itself looks for what is left of the kind
+
+
+def is_missing(shop: Shop, path: str) -> bool:
+    try:
+        shop.cluster.api.get(path)
+    except Answer as answer:
+        return answer.status == 404
+    return False
 
 
 def test_an_unknown_kind_is_refused(shop: Shop) -> None:
@@ -205,6 +216,7 @@ def test_a_missing_kubeconfig_is_named_before_the_first_release_too(shop: Shop) 
 
 @pytest.mark.row(84)
 def test_a_missing_namespace_is_named(shop: Shop) -> None:
+    shop.remote(kubeconfig=shop.cluster.kubeconfig)  # the account goes with it, sooner or later
     shop.cluster.api.delete(f"/api/v1/namespaces/{shop.namespace}")
     told = shop.site.refused(TWO)
     assert f"the namespace {shop.namespace} is being deleted" in told or "is missing" in told

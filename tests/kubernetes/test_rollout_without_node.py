@@ -10,7 +10,7 @@ import pytest
 from gitops_cli.errors import Unhealthy
 from gitops_cli.targets.kubernetes.readiness import judge
 from tests.cluster.parts import wait
-from tests.kubernetes.rolling import NO_IMAGE, SERVES, Site, container, job, quota, site_of, workload
+from tests.kubernetes.rolling import NO_IMAGE, SERVES, Site, container, job, site_of, workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +40,7 @@ def site(control_plane: Cluster, namespace: str, tmp_path: Path) -> Iterator[Sit
     ids=lambda body: body["kind"],
 )
 def test_an_exceeded_quota_is_named_at_once(site: Site, body: dict[str, Any]) -> None:
-    site.apply(quota(pods="0"))
-    known = site.client.kinds().find("v1", "ResourceQuota")
-    assert known is not None
-    wait(
-        "the quota",
-        lambda: site.admin.list_full(known, site.namespace)[0][0].get("status", {}).get("hard") is not None,
-    )
+    site.limit(pods="0")
     objects = site.apply(body)
     began = time.monotonic()
     with pytest.raises(Unhealthy, match="exceeded quota: small") as failed:

@@ -58,12 +58,12 @@ def test_half_a_minute_under_a_push_and_an_agent(shop: Shop, gate: Gate) -> None
     shop.site.commit("Second", {"deploy/a.yaml": config_map("a", x="2")} | NEVER_READY)
     with agent(shop) as running, ThreadPoolExecutor(1) as pool:
         pushing = pool.submit(shop.site.push)
-        wait("the rollout", lambda: "deployments/pods" in shop.everything(), 60.0)
+        wait("the rollout", lambda: "deployments/pods" in shop.everything())
         gate.shut()
         since = clock.monotonic()
         pushed = pushing.result()
         assert "could not be taken back" in pushed.text
-        wait("the agent's attempt", lambda: running.said("could not be taken back"), 60.0)
+        wait("the agent's attempt", lambda: running.said("could not be taken back"))
         Event().wait(since + DOWN_SECONDS - clock.monotonic())  # that long is what is to be shown
         gate.open()
         wait("the undoing", lambda: running.said("had been cut off; undone"), 120.0)

@@ -17,7 +17,7 @@ from gitops_cli.targets.kubernetes import tasks
 from gitops_cli.targets.kubernetes.jobspec import job, job_name
 from gitops_cli.targets.protocol import AppSet, Task
 from tests.cluster.parts import wait
-from tests.kubernetes.rolling import SERVES, Heard, Noted, Site, container, quota, site_of, workload
+from tests.kubernetes.rolling import SERVES, Heard, Noted, Site, container, site_of, workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,7 +231,7 @@ def test_a_job_whose_image_is_not_there_fails_at_once(seven: Cluster7) -> None:
 @pytest.mark.node
 @pytest.mark.row(80)
 def test_a_job_that_a_quota_refuses_fails_at_once(seven: Cluster7) -> None:
-    seven.site.apply(quota(pods="0"))
+    seven.site.limit(pods="0")
     with pytest.raises(Failed, match=r"seed cannot run: .*exceeded quota: small"):
         seven.run("true")
     seven.leaves_nothing()
@@ -246,6 +246,7 @@ def test_what_a_killed_release_left_is_found_and_ended(seven: Cluster7) -> None:
     seven.site.client.create(kind, seven.site.namespace, left)
     assert tasks.clean(seven.site.client, seven.site.namespace, "shop", "other", release=7) == 0
     assert tasks.clean(seven.site.client, seven.site.namespace, "shop", "preview/x", release=8) == 0
+    wait("its pod", lambda: seven.site.live("v1", "Pod"))  # the controller makes it in its own time
     assert seven.clean() == 1
     assert seven.site.live("batch/v1", "Job") == []
     assert seven.site.live("v1", "Pod") == []

@@ -109,7 +109,10 @@ def test_a_mirror_follows_what_happens(client: Client, config_maps: Kind, namesp
         until(mirror, lambda: keys(mirror, config_maps) == {"a": "2", "b": "1"})
         client.delete(config_maps, namespace, "a")
         until(mirror, lambda: keys(mirror, config_maps) == {"b": "1"})
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("watch-")]
+    threads = [copy.thread for copy in mirror._copies]
+    for thread in threads:
+        thread.join(LONG)
+    assert not [thread for thread in threads if thread.is_alive()]
 
 
 def test_a_mirror_asks_one_list_and_one_watch_for_each_kind(

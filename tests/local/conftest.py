@@ -191,7 +191,7 @@ class Shop:
 
     def get(self, path: str = "/", name: str = "web") -> dict[str, Any]:
         """Ask the page over a new connection."""
-        with urllib.request.urlopen(self.url(path, name), timeout=10) as answer:
+        with urllib.request.urlopen(self.url(path, name), timeout=60) as answer:
             found: dict[str, Any] = json.loads(answer.read())
             return found
 
@@ -216,7 +216,7 @@ def processes_of(text: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if text in line]
 
 
-def eventually(question: Callable[[], Any], seconds: float = 10.0) -> Any:
+def eventually(question: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Ask until the answer is true."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -226,12 +227,22 @@ class World:
                 "scratch": databases.fetchall(),
                 "exports": sorted(path.name for path in self.home.exports.glob(f"*{self.name}-*")),
                 "kept": sorted(str(path) for path in self.home.kept(self.name).rglob("*")),
-                "sessions": admin.execute(
-                    "SELECT count(*) FROM pg_stat_activity"
-                    " WHERE starts_with(application_name, 'gitops:') AND datname = %s",
-                    (self.access.name,),
-                ).fetchall(),
+                "sessions": _sessions(admin, self.access.name),
             }
+
+
+def _sessions(admin: psycopg.Connection[Any], database: str) -> int:
+    """Count the sessions of releases; the server takes a moment to end one whose client has gone."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE starts_with(application_name, 'gitops:') AND datname = %s"
+    )
+    until = time.monotonic() + 20
+    while True:
+        (count,) = admin.execute(query, (database,)).fetchone() or (0,)
+        if not count or time.monotonic() > until:
+            return int(count)
+        time.sleep(0.02)
 
 
 @dataclass

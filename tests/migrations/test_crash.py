@@ -192,12 +192,14 @@ def test_backend_terminated_while_it_works(world: World) -> None:
     name = f"gitops:{attempt.release.id}"
     watcher = os.fork()
     if watcher == 0:
-        with psycopg.connect(world.access.admin_url, autocommit=True) as admin:
-            asleep = f"SELECT pid FROM pg_stat_activity WHERE application_name = '{name}' AND query LIKE 'SELECT pg_sleep%'"
-            while not (found := admin.execute(asleep.encode()).fetchone()):
-                pass
-            admin.execute("SELECT pg_terminate_backend(%s)", found)
-        os._exit(0)
+        try:
+            with psycopg.connect(world.access.admin_url, autocommit=True) as admin:
+                asleep = f"SELECT pid FROM pg_stat_activity WHERE application_name = '{name}' AND query LIKE 'SELECT pg_sleep%'"
+                while not (found := admin.execute(asleep.encode()).fetchone()):
+                    pass
+                admin.execute("SELECT pg_terminate_backend(%s)", found)
+        finally:
+            os._exit(0)
     assert _settle(attempt, world, before) == "migration.connection"
     os.waitpid(watcher, 0)
 

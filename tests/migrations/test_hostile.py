@@ -91,14 +91,14 @@ class TestOneReason:
         assert error.code in {"migration.not-inverse", "migration.irreversible"}
 
     def test_sleeps_for_ever(self, world: World, refused: Callable[..., GitopsError]) -> None:
-        world.timeouts = Timeouts(lock=2, migration=4, rehearsal=4)
+        world.timeouts = Timeouts(lock=2, migration=10, rehearsal=10)
         error = refused("import time; time.sleep(1000)")
         assert isinstance(error, StepTimeout)
         assert error.file == LAST
-        assert error.cause == "it did not end within 4 s, the limit of remote.yaml"
+        assert error.cause == "it did not end within 10 s, the limit of remote.yaml"
 
     def test_sleeps_in_the_database(self, world: World, refused: Callable[..., GitopsError]) -> None:
-        world.timeouts = Timeouts(lock=2, migration=4, rehearsal=4)
+        world.timeouts = Timeouts(lock=2, migration=10, rehearsal=10)
         error = refused("op.execute('SELECT pg_sleep(1000)')")
         assert error.file == LAST
 

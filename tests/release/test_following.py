@@ -161,8 +161,10 @@ def test_the_options_of_a_push_are_those_of_the_release_that_follows(follower: S
 def test_killed_in_post_receive(follower: Site, victim: str, point: str) -> None:
     wanted = follower.commit("It will be cut off", NOTE | {"page.txt": "cut off\n"})
     with Flight(follower) as flight:
-        assert flight.stop_at(point)
-        assert "post-receive" in family.below(flight.client)[flight.hook]
+        if not flight.stop_at(point):
+            assert point == "done publish"  # little is left to do then: it may be over before it is stopped
+        else:
+            assert "post-receive" in family.below(flight.client)[flight.hook]
         family.kill(flight.hook if victim == "hook" else flight.receiver)
         flight.go_on()
         flight.over()

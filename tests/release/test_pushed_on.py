@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gitops_cli import releases
-from gitops_cli.adapters.git.refs import RefLock
 from gitops_cli.pipeline.records import Note
 from tests.kill import family
 from tests.kill.flight import Flight
@@ -23,10 +22,7 @@ def cut_off(site: Site, beside: str, *, moved: int) -> str:
     """
     wanted = site.commit("Cut off", {"page.txt": f"{beside}\n"})
     with Flight(site, ("git", "push", "gitops", "main", f"HEAD:refs/heads/{beside}")) as flight:
-        assert flight.stop_at("note deploy"), flight.said
-        with RefLock(site.home):
-            flight.go_on()
-            assert flight.stop_at("note publish") == "note publish", flight.said
+        with flight.before_the_refs():
             family.kill(*flight.family, flight.client)
             flight.over()
         (updates,) = [

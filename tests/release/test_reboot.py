@@ -57,7 +57,8 @@ def test_in_the_middle_of_a_release(live: Site, point: str) -> None:
     before = live.snapshot()
     wanted = live.commit("Cut off by a power cut", {f"migrations/versions/{name}_x.py": change})
     with Flight(live) as flight:
-        assert flight.stop_at(point)
+        # after the last point little is left to do: it may be over before it is stopped
+        assert flight.stop_at(point) or point == "done publish"
         family.kill(*flight.family, flight.client)
         power_off(live)
         flight.over()

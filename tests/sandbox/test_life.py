@@ -68,7 +68,7 @@ def test_signals_reach_the_command_once(level: sandbox.Level, marker: str) -> No
         told.append(child.stdout.readline())
     child.send_signal(signal.SIGUSR1)
 
-    assert [*told, child.communicate(timeout=20)[0]] == [b"15\n", b"1\n", b"2\n", b""]
+    assert [*told, child.communicate(timeout=60)[0]] == [b"15\n", b"1\n", b"2\n", b""]
     assert child.returncode == 7
 
 
@@ -99,7 +99,7 @@ def test_kill_group_returns_when_nothing_is_left(namespaced: sandbox.Level, mark
 def test_the_end_of_the_command_is_the_end_of_all(level: sandbox.Level, marker: str) -> None:
     child = _start(level, FAMILY, marker, "leave")
 
-    child.communicate(timeout=20)  # ends when the last holder of the pipe has ended
+    child.communicate(timeout=60)  # ends when the last holder of the pipe has ended
 
     assert wait_until_gone(marker) == []
 
@@ -194,7 +194,7 @@ sys.stdin.read()
     os.close(poison)
     with os.fdopen(ours, "rb") as pipe:
         assert pipe.read() == b"through"  # ends while the command lives: nobody else holds it
-    assert child.communicate(timeout=20)[0].split() == [str(theirs).encode()]
+    assert child.communicate(timeout=60)[0].split() == [str(theirs).encode()]
 
 
 @pytest.mark.parametrize(("argv", "cwd"), [(["/nonexistent/program"], "/"), (["/bin/true"], "/nonexistent")])

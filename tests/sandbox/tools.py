@@ -93,12 +93,12 @@ def having(marker: str) -> list[str]:
     return found
 
 
-def wait_until_gone(marker: str, seconds: float = 5) -> list[str]:
+def wait_until_gone(marker: str, seconds: float = 60) -> list[str]:
     """Wait until no command line holds the word; give those that still do."""
     return _wait(marker, seconds, present=False)
 
 
-def wait_until_there(marker: str, count: int, seconds: float = 10) -> bool:
+def wait_until_there(marker: str, count: int, seconds: float = 60) -> bool:
     """Wait until that many command lines hold the word."""
     until = time.monotonic() + seconds
     while len(having(marker)) < count:

@@ -129,7 +129,7 @@ class Site:
         self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")
 
-    def push(self, *args: str, timeout: float = 120) -> Pushed:
+    def push(self, *args: str, timeout: float = 300) -> Pushed:
         """Push like a plain clone; by default `main`."""
         done = subprocess.run(
             ["git", "-C", str(self.folder), "push", "gitops", *(args or ("main",))],
@@ -164,7 +164,7 @@ class Site:
 
     def page(self) -> str:
         """Ask the page."""
-        with urllib.request.urlopen(next(iter(self.urls.values())), timeout=10) as answer:
+        with urllib.request.urlopen(next(iter(self.urls.values())), timeout=60) as answer:
             return str(answer.read().decode())
 
     @property

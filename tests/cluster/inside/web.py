@@ -2,7 +2,7 @@
 
 TEXT (answered at `/`), PORT (8080), NEEDS (names of variables without which it exits 1, by commas), EXIT (a
 code: it prints LINES lines and exits), READY=never (`/ready` answers 503), DATABASE_URL and QUERY (`/database`
-answers the first value), GRACE (seconds that it goes on answering after SIGTERM: 2).
+answers the first value), GRACE (seconds that it goes on answering after SIGTERM: 4).
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def main() -> None:
             print(f"line {number}", flush=True)
         sys.exit(int(ENVIRON["EXIT"]))
     server = Server(("", int(ENVIRON.get("PORT", "8080"))), Handler)
-    # A pod gets new connections until every node has forgotten its address; that takes a moment.
-    stop = threading.Timer(float(ENVIRON.get("GRACE", "2")), server.shutdown)
+    # A pod gets new connections until every node has forgotten its address: a second, on a busy machine two.
+    stop = threading.Timer(float(ENVIRON.get("GRACE", "4")), server.shutdown)
     signal.signal(signal.SIGTERM, lambda *_: None if stop.is_alive() else stop.start())
     print(f"serving {ENVIRON.get('TEXT', 'web')}", flush=True)
     server.serve_forever(poll_interval=0.1)

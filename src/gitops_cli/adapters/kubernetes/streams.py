@@ -57,7 +57,7 @@ class Lines:
         try:
             with self._wire.told():
                 yield from self._answer.stream(1 << 16)
-        except (AnswerLost, ValueError):  # ValueError: the socket was closed by another thread
+        except (AnswerLost, ValueError, AttributeError):  # the last two: closed by another thread meanwhile
             if not self._closed:
                 raise
 
