@@ -9,6 +9,7 @@ import pytest
 from gitops_cli import releases
 from gitops_cli.errors import GitopsError
 from tests.cluster.api import Answer
+from tests.cluster.parts import wait
 from tests.kubernetes.shop import config_map, service
 
 if TYPE_CHECKING:
@@ -166,8 +167,17 @@ def test_a_definition_and_an_object_of_it_come_in_one_push(shop: Shop) -> None:
     assert f"CustomResourceDefinition gadgets.{shop.group} is no longer in the manifests" in told
     assert "-o allow-prune=CustomResourceDefinition" in told
     assert shop.site.push("-o", "allow-prune=CustomResourceDefinition", "main").code == 0
-    with pytest.raises(Answer, match="404"):
-        shop.cluster.api.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.{shop.group}")
+    definition = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.{shop.group}"
+    # the server itself looks first for what is left of the kind
+    wait("its end", lambda: is_missing(shop, definition))
+
+
+def is_missing(shop: Shop, path: str) -> bool:
+    try:
+        shop.cluster.api.get(path)
+    except Answer as answer:
+        return answer.status == 404
+    return False
 
 
 def test_an_unknown_kind_is_refused(shop: Shop) -> None:
