@@ -75,10 +75,10 @@ def test_new_lines_are_followed_also_of_pods_that_come_later(site: Site, node: C
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
-    assert some.wait(60)
+    assert some.wait(120)
     assert texts(found) == ["old 2", "old 3"]
     site.apply(workload("Deployment", container(image, TALKS), replicas=2))
-    assert more.wait(60)
+    assert more.wait(120)
     assert texts(found[2:]) == ["old 1", "old 2", "old 3"]
     assert len({line.partition(": ")[0] for line in found}) == 2
-    thread.join(30)
+    thread.join(120)

@@ -191,7 +191,7 @@ class Shop:
 
     def get(self, path: str = "/", name: str = "web") -> dict[str, Any]:
         """Ask the page over a new connection."""
-        with urllib.request.urlopen(self.url(path, name), timeout=10) as answer:
+        with urllib.request.urlopen(self.url(path, name), timeout=60) as answer:
             found: dict[str, Any] = json.loads(answer.read())
             return found
 

@@ -46,7 +46,7 @@ class Client(threading.Thread):
 
     def _ask(self) -> None:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
                 connection.sendall(b"GET / HTTP/1.0\r\nHost: x\r\nConnection: close\r\n\r\n")
                 answer = b"".join(iter(lambda: connection.recv(65536), b""))
             head, _, body = answer.partition(b"\r\n\r\n")

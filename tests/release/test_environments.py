@@ -52,7 +52,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def page(site: Site, environment: str) -> str:
     """Ask the page of an environment."""
     (live,) = [found.live for found in releases.status(site.home) if found.name == environment]
-    with urllib.request.urlopen(next(iter(live.urls.values())), timeout=10) as answer:
+    with urllib.request.urlopen(next(iter(live.urls.values())), timeout=60) as answer:
         return str(answer.read().decode())
 
 

@@ -164,7 +164,7 @@ class Site:
 
     def page(self) -> str:
         """Ask the page."""
-        with urllib.request.urlopen(next(iter(self.urls.values())), timeout=10) as answer:
+        with urllib.request.urlopen(next(iter(self.urls.values())), timeout=60) as answer:
             return str(answer.read().decode())
 
     @property

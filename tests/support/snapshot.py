@@ -71,7 +71,7 @@ def _is_our_flock(path: Path, home: Home) -> bool:
 
 def _page(url: str) -> str:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return f"{answer.status} {answer.read().decode()}"
     except urllib.error.HTTPError as error:
         return f"{error.code}"
