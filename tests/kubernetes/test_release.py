@@ -168,9 +168,8 @@ def test_a_definition_and_an_object_of_it_come_in_one_push(shop: Shop) -> None:
     assert "-o allow-prune=CustomResourceDefinition" in told
     assert shop.site.push("-o", "allow-prune=CustomResourceDefinition", "main").code == 0
     definition = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.{shop.group}"
-    wait(
-        "its end", lambda: is_missing(shop, definition)
-    )  # the server itself looks for what is left of the kind
+    # the server itself looks first for what is left of the kind
+    wait("its end", lambda: is_missing(shop, definition))
 
 
 def is_missing(shop: Shop, path: str) -> bool:
