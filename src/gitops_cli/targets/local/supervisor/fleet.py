@@ -136,3 +136,4 @@ class Fleet:
         """End everything."""
         await asyncio.gather(*(running.end() for running in self._sets.values()))
         self._doors.close()
+        self._machine.close()

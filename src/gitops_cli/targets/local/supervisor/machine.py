@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import random
-import socket
-from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +11,7 @@ import msgspec
 from gitops_cli.adapters import processes
 from gitops_cli.adapters.files import read_or_none, write_atomic
 from gitops_cli.targets.local.launch import Place, launch
+from gitops_cli.targets.local.supervisor import ports
 
 if TYPE_CHECKING:
     import subprocess
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
     from gitops_cli.targets.local.inventory import ContainerSpec
     from gitops_cli.targets.local.secrets import Store
 
-FIRST, LAST = 25000, 32000
-"""Below the range from which the kernel takes ports of outgoing connections (32768 and up)."""
 LETTING_GO = 2.0
 """Seconds that processes of ours may still hold a fixed port after they were killed."""
 LOOK_AGAIN = 0.05
@@ -42,7 +37,7 @@ class Machine:
         self._place = place
         self._store = store
         self._running: dict[int, processes.Identity] = {}
-        self._given: deque[int] = deque(maxlen=256)
+        self._ports = ports.Ports()
         self._listeners: list[Callable[[], None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -56,14 +51,11 @@ class Machine:
 
     def port(self) -> int:
         """Give a TCP port that nobody listens on. Raises `OSError`."""
-        for _ in range(200):
-            number = random.randrange(FIRST, LAST)  # noqa: S311 - no secret
-            if number in self._given:  # whoever got it may not listen yet
-                continue
-            if _bindable(number):
-                self._given.append(number)
-                return number
-        raise OSError("this machine has no free TCP port left")
+        return self._ports.give()
+
+    def close(self) -> None:
+        """Let go of the ports that were given."""
+        self._ports.close()
 
     async def vacant(self, numbers: Iterable[int]) -> None:
         """Wait until nobody listens on these fixed ports. Raises `OSError` when somebody goes on to.
@@ -72,7 +64,7 @@ class Machine:
         """
         until = asyncio.get_running_loop().time() + LETTING_GO
         for number in numbers:
-            while not _bindable(number):
+            while not ports.bindable(number):
                 if asyncio.get_running_loop().time() >= until:
                     raise OSError(f"found port {number} of this machine in use by another program")
                 await asyncio.sleep(LOOK_AGAIN)
@@ -140,17 +132,6 @@ class Machine:
             write_atomic(self._folder / "processes.json", msgspec.json.encode(list(self._running.values())))
         except OSError:  # the disk is full: they die with us all the same
             return
-
-
-def _bindable(number: int) -> bool:
-    """Say whether nobody listens on a TCP port, at any address of IPv4."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("", number))
-        except OSError as error:
-            return error.errno == errno.EACCES  # below 1024 only root may, and the app finds that out itself
-    return True
 
 
 def _setter(done: asyncio.Future[None]) -> Callable[[], None]:
