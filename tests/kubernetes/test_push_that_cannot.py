@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,6 +67,8 @@ class Served:
     shop: Shop
     image: str
     asking: Asking
+    pages: set[str] = field(default_factory=lambda: {"one"})
+    """What may be answered while the test goes on."""
 
     def refused(self, files: dict[str, str]) -> str:
         """Push what can never be ready; give what the pusher saw. Everything is as before, also the page."""
@@ -109,9 +111,10 @@ def served(node: Cluster, node_namespace: str, tmp_path: Path) -> Iterator[Serve
     with Asking(address) as asking:
         wait("the page", lambda: asking.answers and asking.answers[-1] == "one")
         asking.answers.clear()
-        yield Served(shop, node.images.web, asking)
+        found = Served(shop, node.images.web, asking)
+        yield found
     assert asking.answers
-    assert set(asking.answers) == {"one"}
+    assert set(asking.answers) == found.pages
 
 
 def crash(served: Served) -> tuple[dict[str, str], list[str]]:
@@ -150,8 +153,7 @@ def test_a_version_that_cannot_be_ready_is_undone_with_its_reason(
 
 
 def test_a_good_version_takes_over_without_a_failed_request(served: Served) -> None:
+    served.pages.add("two")
     served.shop.site.release("Second", manifests(served.image, TEXT="two"))
     wait("the new page", lambda: served.asking.answers[-1] == "two")
     wait("the end of the old pod", lambda: len(served.pods()) == 1)
-    assert set(served.asking.answers) == {"one", "two"}
-    served.asking.answers[:] = ["one"]  # what the fixture looks at
