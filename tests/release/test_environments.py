@@ -201,7 +201,7 @@ def test_a_running_agent_goes_over_to_what_remote_yaml_says(both: Site, config: 
         too_long.cancel()
     assert page(both, "later") == "staged\n"
     assert any("no longer has the environment staging: what ran of it is stopped" in line for line in lines)
-    assert not any("open" in line for line in lines)
+    assert not any("a release of it is open" in line for line in lines)
 
 
 def test_one_that_never_was_has_no_open_release(both: Site) -> None:
