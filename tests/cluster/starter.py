@@ -102,7 +102,7 @@ def load(folder: Path, archives: Sequence[Path]) -> None:
 
 def slot_of(folder: Path) -> Slot | None:
     """Give the addresses of a running cluster's node, if it has one."""
-    words = _command_of(folder)
+    _, words = _keeper(folder)
     return Slot(int(words[words.index(NODE) + 1])) if NODE in words else None
 
 
@@ -160,17 +160,18 @@ def end(pid: int, number: signal.Signals, seconds: float) -> None:
 
 def _keeper_of(folder: Path) -> int | None:
     """Give the keeper's process id if it lives: the number may be another's by now."""
-    return int((folder / "pid").read_text()) if _command_of(folder) else None
+    pid, words = _keeper(folder)
+    return pid if words else None
 
 
-def _command_of(folder: Path) -> list[str]:
-    """Give the words of the keeper's command line; none when it has ended, which it may do at any moment."""
+def _keeper(folder: Path) -> tuple[int, list[str]]:
+    """Give the keeper's process id and command line; no words when it has ended, as it may at any moment."""
     try:
         pid = int((folder / "pid").read_text())
         words = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
     except (FileNotFoundError, ProcessLookupError, ValueError):
-        return []
-    return words if os.fspath(folder) in words else []
+        return 0, []
+    return pid, words if os.fspath(folder) in words else []
 
 
 def logs(folder: Path) -> str:
