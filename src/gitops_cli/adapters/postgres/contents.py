@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator
 
 _ENTRY = re.compile(rb"\d+; (?P<catalogue>\d+) \d+ (?P<rest>.*)", re.DOTALL)
 """A number, the OID of the catalogue, the OID in it, what it is, schema, name and owner; none is quoted."""
@@ -49,46 +49,53 @@ class Part:
     """Whether they keep their owner: an event trigger's is a superuser, and elsewhere that is another."""
 
 
+@dataclass(frozen=True)
+class _Entry:
+    line: bytes
+    catalogue: bytes
+    rest: bytes
+
+    @property
+    def is_event_trigger(self) -> bool:
+        said = self.catalogue == _NO_CATALOGUE and self.rest.startswith(b"COMMENT - EVENT TRIGGER ")
+        return said or self.catalogue == _EVENT_TRIGGER
+
+    @property
+    def is_late(self) -> bool:
+        said = self.catalogue == _NO_CATALOGUE and self.rest.startswith(_LATE_WORDS)
+        return said or self.catalogue == _DEFAULT_ACL
+
+    def is_superusers(self, endings: tuple[bytes, ...]) -> bool:
+        """Say whether a superuser may create it. The owner ends the line, whatever the name before it is."""
+        nobodys = self.line.endswith(b" ")
+        return self.catalogue in _RUNS_NOTHING or not (nobodys or self.line.endswith(endings))
+
+
 def parts(listed: bytes, owners: Collection[str]) -> tuple[Part, ...]:
     """Split what `pg_restore --list` says. `owners` are the roles whose things no superuser may create.
 
     Privileges and comments come when all is created, as they give away rights that creating still needs; then
     event triggers, which would run at each statement.
     """
-    entries = [line for line in listed.split(b"\n") if _ENTRY.fullmatch(line)]
-    triggers = [entry for entry in entries if _is_event_trigger(entry)]
-    entries = [entry for entry in entries if not _is_event_trigger(entry)]
-    late = [entry for entry in entries if _is_late(entry)]
     endings = tuple(b" " + owner.encode() for owner in owners)
-    rest = groupby(
-        (entry for entry in entries if not _is_late(entry)), key=lambda entry: _is_operators(entry, endings)
-    )
-    found = [Part(as_superuser, tuple(run)) for as_superuser, run in rest]
-    found.append(Part(as_superuser=True, entries=tuple(late)))
-    found.append(Part(as_superuser=True, entries=tuple(triggers), keep_owner=False))
+    first: list[_Entry] = []
+    late: list[_Entry] = []
+    triggers: list[_Entry] = []
+    for entry in _entries(listed):
+        (triggers if entry.is_event_trigger else late if entry.is_late else first).append(entry)
+    found = [
+        _part(run, as_superuser=as_superuser)
+        for as_superuser, run in groupby(first, key=lambda entry: entry.is_superusers(endings))
+    ]
+    found += [_part(late, as_superuser=True), _part(triggers, as_superuser=True, keep_owner=False)]
     return tuple(part for part in found if part.entries)
 
 
-def _is_late(entry: bytes) -> bool:
-    catalogue, rest = _read(entry)
-    return catalogue == _DEFAULT_ACL or (catalogue == _NO_CATALOGUE and rest.startswith(_LATE_WORDS))
+def _entries(listed: bytes) -> Iterator[_Entry]:
+    for line in listed.split(b"\n"):
+        if found := _ENTRY.fullmatch(line):
+            yield _Entry(line, found["catalogue"], found["rest"])
 
 
-def _is_event_trigger(entry: bytes) -> bool:
-    catalogue, rest = _read(entry)
-    said = catalogue == _NO_CATALOGUE and rest.startswith(b"COMMENT - EVENT TRIGGER ")
-    return said or catalogue == _EVENT_TRIGGER
-
-
-def _is_operators(entry: bytes, endings: tuple[bytes, ...]) -> bool:
-    """Say whether a superuser may create it. The owner ends the line, whatever the name before it is."""
-    if _read(entry)[0] in _RUNS_NOTHING:
-        return True
-    nobodys = entry.endswith(b" ")
-    return not nobodys and not entry.endswith(endings)
-
-
-def _read(entry: bytes) -> tuple[bytes, bytes]:
-    found = _ENTRY.fullmatch(entry)
-    assert found is not None  # noqa: S101 - `parts` takes no other line
-    return found["catalogue"], found["rest"]
+def _part(entries: Iterable[_Entry], *, as_superuser: bool, keep_owner: bool = True) -> Part:
+    return Part(as_superuser, tuple(entry.line for entry in entries), keep_owner)

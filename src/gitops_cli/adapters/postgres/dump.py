@@ -63,7 +63,12 @@ def copy_schema(  # noqa: PLR0913 - limits, by name
     with tempfile.TemporaryFile() as archive:
         flags = _FLAGS if same_server else _FLAGS + _ELSEWHERE
         wait = f"--lock-wait-timeout={lock_timeout * 1000:.0f}"
-        _run([binaries.program("pg_dump"), *_ARCHIVE, wait, *flags], source, seconds, output=archive)
+        _run(
+            [binaries.program("pg_dump"), *_ARCHIVE, wait, *flags],
+            _variables(source),
+            seconds,
+            output=archive,
+        )
         restore = _Restore(binaries.program("pg_restore"), archive, target, seconds)
         for part in contents.parts(restore.listed(), target.owners):
             restore.run(part)
@@ -79,7 +84,7 @@ class _Restore:
     def listed(self) -> bytes:
         with tempfile.TemporaryFile() as text:
             self.archive.seek(0)
-            _run([self.program, "--list"], "", self.seconds, source=self.archive, output=text)
+            _run([self.program, "--list"], {}, self.seconds, source=self.archive, output=text)
             text.seek(0)
             return text.read()
 
@@ -87,49 +92,46 @@ class _Restore:
         import psycopg  # noqa: PLC0415 - 90 ms, for releases with a database only
 
         if part.as_superuser:
-            self._write(part, self.target.admin_url)
+            self._write(part, _variables(self.target.admin_url))
             return
+        owner = _variables(self.target.owner_url)
         try:
-            role = psycopg.conninfo.conninfo_to_dict(self.target.owner_url)["user"]
-            with opened(self.target.admin_url, {*self.target.owners, str(role)}):
-                self._write(part, self.target.owner_url)
+            with opened(self.target.admin_url, {*self.target.owners, owner["PGUSER"]}):
+                self._write(part, owner)
         except psycopg.Error as error:
             raise _failed(error.diag.message_primary or type(error).__name__) from None
 
-    def _write(self, part: contents.Part, url: str) -> None:
+    def _write(self, part: contents.Part, variables: dict[str, str]) -> None:
         with tempfile.TemporaryFile() as wanted:
             wanted.write(b"".join(entry + b"\n" for entry in part.entries))
             wanted.seek(0)
             self.archive.seek(0)
             number = wanted.fileno()
-            database = _variables(url)["PGDATABASE"]
             owner = () if part.keep_owner else ("--no-owner",)
-            options = (f"--use-list=/dev/fd/{number}", f"--dbname={database}")
+            options = (f"--use-list=/dev/fd/{number}", f"--dbname={variables['PGDATABASE']}")
             _run(
                 [self.program, *_WHOLE, *owner, *options],
-                url,
+                variables | _SESSION,
                 self.seconds,
                 source=self.archive,
                 keep=(number,),
-                session=_SESSION,
             )
 
 
 def _run(  # noqa: PLR0913 - a program and its files, by name
     command: list[str | Path],
-    url: str,
+    variables: dict[str, str],
     seconds: float,
     *,
     output: IO[bytes] | None = None,
     source: IO[bytes] | None = None,
     keep: tuple[int, ...] = (),
-    session: dict[str, str] | None = None,
 ) -> None:
     """Run a program on a database. The password goes by environment: arguments are for all to read."""
     try:
         done = subprocess.run(
             command,
-            env=environment() | _variables(url) | (session or {}),
+            env=environment() | variables,
             cwd="/",
             stdin=source or subprocess.DEVNULL,
             stdout=output or subprocess.DEVNULL,

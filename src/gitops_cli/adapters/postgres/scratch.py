@@ -186,16 +186,16 @@ class Scratch:
         self._admin.execute(f"SET application_name = '{_HOLDER}{making}'")
         _create(self._admin, making, owner=self.access.migrate_role, template="template0")
         try:
-            target = urls.with_database(running.admin_url, making)
+            target = self._target(making, live, running)
             copy_schema(
                 binaries,
                 self.access.admin_url,
-                self._target(making, live, running),
+                target,
                 seconds=self.seconds,
                 lock_timeout=self.lock_timeout,
                 same_server=self.access.embedded,
             )
-            self._check_copy(target)
+            self._check_copy(target.admin_url)
             self._admin.execute(f"ALTER DATABASE {making} ALLOW_CONNECTIONS false")
             self._admin.execute(f"ALTER DATABASE {making} RENAME TO {template}")
         except BaseException as error:
