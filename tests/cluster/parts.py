@@ -9,12 +9,13 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+T = TypeVar("T")
 
 _PORTS = range(10000, 20000)
 """Ports that nobody is given unasked: the kernel's own begin at 32768, those of releases at 20000."""
@@ -38,6 +39,21 @@ def wait(what: str, ready: Callable[[], object], seconds: float = 120.0) -> None
         if time.monotonic() > end:
             raise TimeoutError(f"{what}: not ready after {seconds:.0f} s")
         time.sleep(0.05)
+
+
+def gives(what: str, attempt: Callable[[], T], error: type[Exception]) -> T:
+    """Try until it no longer raises this error, and give what it gave."""
+    found: list[T] = []
+
+    def succeeds() -> bool:
+        try:
+            found.append(attempt())
+        except error:
+            return False
+        return True
+
+    wait(what, succeeds)
+    return found[0]
 
 
 @dataclass

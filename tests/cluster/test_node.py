@@ -10,7 +10,7 @@ import pytest
 import urllib3
 
 from tests.cluster import apps, images, starter
-from tests.cluster.parts import wait
+from tests.cluster.parts import gives, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,17 +83,7 @@ class Space:
 
 def connected(url: str) -> psycopg.Connection[Any]:
     """Connect to a database through its Service: its pod is ready some moments before the node knows the way."""
-    found: list[psycopg.Connection[Any]] = []
-
-    def connects() -> bool:
-        try:
-            found.append(psycopg.connect(url, connect_timeout=30))
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    wait("the database", connects)
-    return found[0]
+    return gives("the database", lambda: psycopg.connect(url, connect_timeout=30), psycopg.OperationalError)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 
 from gitops_cli.adapters.postgres import server
 from tests.cluster.fixtures import namespaces
-from tests.cluster.parts import wait
+from tests.cluster.parts import gives, wait
 from tests.kubernetes import moving as steps
 from tests.kubernetes.asking import Asking
 from tests.support.site import migration
@@ -131,17 +131,8 @@ def test_a_push_with_a_migration_rolls_out_without_a_failed_request(moved: Movin
 
 def answered(moved: Moving, query: str = "") -> Any:
     """Ask the page: a pod is ready some moments before the node knows the way to it."""
-    found: list[Any] = []
-
-    def answers() -> bool:
-        try:
-            found.append(urllib.request.urlopen(f"http://{moved.address}/{query}", timeout=30))
-        except urllib.error.URLError:
-            return False
-        return True
-
-    wait("the page", answers)
-    return found[0]
+    url = f"http://{moved.address}/{query}"
+    return gives("the page", lambda: urllib.request.urlopen(url, timeout=30), urllib.error.URLError)
 
 
 class Verdict:
